@@ -84,8 +84,10 @@ const GIVEN: i32 = 0;
 /// A deployment that a value may belong to.
 const SENT: i32 = 1;
 
-/// The person of an answer.
+/// The `user_key` of the person of an answer.
 const PERSON: &str = "person";
+/// The person that a value names itself; null if its session has one.
+const WRITER: &str = "writer";
 /// The flow and the version of a value's session.
 const OF_SESSION: [&str; 2] = ["session_conversation", "session_version"];
 /// The time of a deployment, in microseconds.
@@ -103,6 +105,9 @@ const ALL_PEOPLE: &str = "all_people";
 
 /// How long after an answer its deployment may begin, in microseconds, because clocks differ.
 const CLOCKS_DIFFER: i64 = 60 * SECOND;
+
+/// The hash of what values were given for.
+const ASKED: &str = "asked";
 
 /// A variable of a version of a flow.
 const QUESTION: [&str; 3] = [CONVERSATION_ID, CONVERSATION_VERSION, VARIABLE];
@@ -205,7 +210,7 @@ fn given(tables: &Tables, params: &Params) -> LazyFrame {
         col(SESSION_KEY),
         col(sessions::CONVERSATION_ID).alias(conversation),
         col(sessions::CONVERSATION_VERSION).alias(version),
-        col(USER_PHONE).alias(SESSION_PERSON),
+        col(USER_KEY).alias(SESSION_PERSON),
     ]);
     let given = params.days.scan(tables, &variables::TABLE).filter(col(VALUE).is_not_null());
     let given = given.select([
@@ -219,10 +224,12 @@ fn given(tables: &Tables, params: &Params) -> LazyFrame {
         // A value without a time is the earliest.
         col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN)),
     ]);
+    let has_person = col(SESSION_PERSON).is_not_null();
     look_up(given, sessions, SESSION_KEY).select([
         col(SESSION_KEY),
         col(USER_KEY),
-        coalesce(&[col(SESSION_PERSON), col(USER_PHONE)]).alias(PERSON),
+        coalesce(&[col(SESSION_PERSON), col(USER_KEY)]).alias(PERSON),
+        when(has_person).then(lit(Null {})).otherwise(col(USER_PHONE)).alias(WRITER),
         col(CONVERSATION_ID),
         col(CONVERSATION_VERSION),
         col(conversation),
@@ -244,7 +251,7 @@ fn placeable() -> Expr {
 fn counted(narrow: DataFrame, asked: &Params) -> PolarsResult<DataFrame> {
     let narrow = narrow.lazy();
     let [given, sent] = [GIVEN, SENT].map(|kind| narrow.clone().filter(col(KIND).eq(lit(kind))));
-    let answers = last(placed(given, sent)?);
+    let answers = last(placed(given, sent)?)?;
     let answers = asked.conversation_version.of(asked.conversation_id.of(answers));
     let answers = asked.name.of(answers);
 
@@ -276,15 +283,19 @@ fn placed(given: LazyFrame, sent: LazyFrame) -> PolarsResult<LazyFrame> {
     const FIRST_VERSION: &str = "first_version";
     const OF: [&str; 3] = [SEEKER, CONVERSATION_ID, NAMED_VERSION];
     let version = || col(CONVERSATION_VERSION).cast(DataType::Int64);
-    let seeker = when(placeable()).then(col(USER_KEY)).otherwise(lit(Null {}));
-    let kept = [SESSION_KEY, USER_KEY, PERSON, CONVERSATION_ID, CONVERSATION_VERSION];
+    let kept = [SESSION_KEY, USER_KEY, PERSON, WRITER, CONVERSATION_ID, CONVERSATION_VERSION];
     let kept = kept.into_iter().chain(OF_SESSION).chain([VARIABLE, VALUE, AT]).map(col);
+    let kept: Vec<Expr> = kept.collect();
+    let place = [BEGAN, SENT_VERSION];
+    let nowhere = place.map(|name| lit(Null {}).cast(DataType::Int64).alias(name));
+    let others = given.clone().filter(placeable().not());
+    let others = others.select([&kept[..], &nowhere].concat());
     let sought = [
-        seeker.alias(SEEKER),
+        col(USER_KEY).alias(SEEKER),
         version().fill_null(lit(ANY_VERSION)).alias(NAMED_VERSION),
         (col(AT) + lit(CLOCKS_DIFFER)).alias(SEEN_AT),
     ];
-    let given = given.select(kept.chain(sought).collect::<Vec<_>>());
+    let given = given.filter(placeable()).select([&kept[..], &sought].concat());
 
     let sent = sent.select([
         col(USER_KEY).alias(SEEKER),
@@ -307,14 +318,14 @@ fn placed(given: LazyFrame, sent: LazyFrame) -> PolarsResult<LazyFrame> {
     let lasts = sent.select([&OF.map(col)[..], &[col(BEGAN), col(SENT_VERSION)]].concat());
     let lasts = (lasts, BEGAN, &[SENT_VERSION][..]);
     let found = nearest(Nearest::LastBefore, (given, SEEN_AT), lasts, &OF, i64::MAX)?;
-    Ok(found.join(firsts, OF.map(col), OF.map(col), JoinArgs::new(JoinType::Left)).with_columns([
-        col(BEGAN).fill_null(col(FIRST)),
-        col(SENT_VERSION).fill_null(col(FIRST_VERSION)),
-    ]))
+    let found = found.join(firsts, OF.map(col), OF.map(col), JoinArgs::new(JoinType::Left));
+    let place = [col(BEGAN).fill_null(col(FIRST)), col(SENT_VERSION).fill_null(col(FIRST_VERSION))];
+    concat([others, found.select([&kept[..], &place].concat())], UnionArgs::default())
 }
 
 /// Of the values that were given for one question the last, with the flow and the version that it counts for.
-fn last(placed: LazyFrame) -> LazyFrame {
+fn last(placed: LazyFrame) -> PolarsResult<LazyFrame> {
+    const VALUES: &str = "values";
     const OWN: [&str; 2] = ["own_person", "own_conversation"];
     let [conversation, version] = OF_SESSION;
     let without_session =
@@ -322,26 +333,41 @@ fn last(placed: LazyFrame) -> LazyFrame {
     let sent_version = when(col(SENT_VERSION).neq(lit(NO_VERSION)))
         .then(col(SENT_VERSION).cast(DataType::Int32))
         .otherwise(lit(Null {}));
-    let rows = placed.with_columns([
+    let given = placed.with_columns([
         without_session(USER_KEY).alias(OWN[0]),
         without_session(CONVERSATION_ID).alias(OWN[1]),
         coalesce(&[col(conversation), col(CONVERSATION_ID)]).alias(CONVERSATION_ID),
         coalesce(&[col(version), sent_version, col(CONVERSATION_VERSION)])
             .alias(CONVERSATION_VERSION),
     ]);
-    let question = [SESSION_KEY, OWN[0], OWN[1], BEGAN, SENT_VERSION, VARIABLE];
+    let asked = [SESSION_KEY, OWN[0], OWN[1], BEGAN, SENT_VERSION, VARIABLE];
+    let asked = kernels::key_of(&asked.map(col)).alias(ASKED);
+    let kept = [CONVERSATION_ID, CONVERSATION_VERSION, VARIABLE, VALUE, AT, PERSON, WRITER];
+    let given = given.select([&kept.map(col)[..], &[asked]].concat()).collect()?.lazy();
+
+    // Most have one value, which needs no order.
+    let key = [col(ASKED)];
+    let several = given.clone().group_by([col(ASKED)]).agg([rows().alias(VALUES)]);
+    let several = several.filter(col(VALUES).gt(lit(1))).select(&key).collect()?;
+    if several.height() == 0 {
+        return Ok(given);
+    }
     let latest_first = [
         (AT, true),
         (VALUE, true),
         // Rows of a session that is not known may differ in these alone.
         (CONVERSATION_ID, false),
         (CONVERSATION_VERSION, false),
-        (PERSON, false),
+        (WRITER, false),
     ];
     let descending = latest_first.map(|(_, descending)| descending);
     let options = SortMultipleOptions::default()
         .with_order_descending_multi(descending)
         .with_nulls_last(true);
-    rows.sort_by_exprs(latest_first.map(|(column, _)| col(column)), options)
-        .unique_stable_generic(Some(question.map(col).to_vec()), UniqueKeepStrategy::First)
+    let of =
+        |how: JoinType| given.clone().join(several.clone().lazy(), &key, &key, JoinArgs::new(how));
+    let latest = of(JoinType::Semi)
+        .sort_by_exprs(latest_first.map(|(column, _)| col(column)), options)
+        .unique_stable_generic(Some(key.to_vec()), UniqueKeepStrategy::First);
+    concat([of(JoinType::Anti), latest], UnionArgs::default())
 }

@@ -22,11 +22,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, IdxCa, LazyFrame, PolarsResult, Schema, StringChunked,
+    BooleanChunked, Column, DataFrame, DataType, Field, IdxCa, IntoColumn, IntoLazy, LazyFrame,
+    NamedFrom, NewChunkedArray, PolarsResult, Schema, Series, StringChunked, col, lit,
 };
 
-use super::named;
 use super::parts::Parts;
+use super::{adding, named};
+use crate::query::ENGINE;
 
 /// The column of the microseconds since the previous message, Int64.
 pub const GAP: &str = "gap";
@@ -83,6 +85,60 @@ pub fn in_runs(
         };
         let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &both));
         Ok(find)
+    })
+}
+
+/// Adds the column `named`: `true` for a message whose gap of [`in_runs`] is at most `most` microseconds. Rows keep
+/// their order.
+pub fn close_in_runs(
+    messages: LazyFrame,
+    by: By,
+    asked: &'static str,
+    most: i64,
+    named: &'static str,
+) -> LazyFrame {
+    let name = format!("small gaps within runs of messages: {by:?} {asked} {most} as {named}");
+    let added = vec![Field::new(named.into(), DataType::Boolean)];
+    adding(messages, name, added, move |mut messages| {
+        let ids = messages.column(by.id)?.str()?.clone();
+        let close = close(&messages, by, asked, most, Some(&ids))?;
+        messages.with_column(close.column(named))?;
+        Ok(messages)
+    })
+}
+
+/// [`close_in_runs`] of messages without ids, which are long: of messages of one turn and instant that are all
+/// `asked` about, the result does not tell which is the first. Rows are in any order.
+///
+/// `with_ids` has the same messages with their ids. It is collected for the people who have messages of one turn and
+/// instant of which only some are asked about.
+pub fn close_in_runs_of_alike(
+    messages: LazyFrame,
+    with_ids: LazyFrame,
+    by: By,
+    asked: &'static str,
+    most: i64,
+    named: &'static str,
+) -> LazyFrame {
+    let name = format!("small gaps within runs of alike: {by:?} {asked} {most} as {named}");
+    let added = vec![Field::new(named.into(), DataType::Boolean)];
+    adding(messages, name, added, move |mut messages| {
+        let found = close(&messages, by, asked, most, None)?;
+        messages.with_column(found.column(named))?;
+        if found.unclear.is_empty() {
+            return Ok(messages);
+        }
+        let people = lit(Series::new(by.person.into(), &found.unclear)).implode(true);
+        let is_unclear = col(by.person).is_in(people, false).fill_null(lit(false));
+        let unclear = with_ids.clone().filter(is_unclear.clone());
+        let mut unclear = unclear.collect_with_engine(ENGINE)?.unwrap_single();
+        let ids = unclear.column(by.id)?.str()?.clone();
+        let found = close(&unclear, by, asked, most, Some(&ids))?;
+        unclear.with_column(found.column(named))?;
+        let unclear = unclear.select(messages.get_column_names_owned())?;
+        let mut all = messages.lazy().filter(is_unclear.not()).collect()?;
+        all.vstack_mut_owned(unclear)?;
+        Ok(all)
     })
 }
 
@@ -230,8 +286,7 @@ impl Found {
 fn gaps(messages: &[Message], is_asked: impl Fn(&Message, &Message) -> bool) -> Found {
     let mut found = Found::default();
     let mut longest = 0;
-    let pairs = messages.windows(2).filter_map(|pair| <&[Message; 2]>::try_from(pair).ok());
-    for [before, message] in pairs {
+    for [before, message] in pairs(messages) {
         if before.person != message.person {
             longest = 0;
         } else if before.line == message.line && is_asked(before, message) {
@@ -241,6 +296,67 @@ fn gaps(messages: &[Message], is_asked: impl Fn(&Message, &Message) -> bool) -> 
         }
     }
     found
+}
+
+/// Which messages are close to the one before.
+struct Close {
+    /// `true` for each row that is.
+    rows: Vec<bool>,
+    /// People for whom only ids tell it.
+    unclear: Vec<i64>,
+}
+
+impl Close {
+    fn column(&self, named: &str) -> Column {
+        BooleanChunked::from_iter_values(named.into(), self.rows.iter().copied()).into_column()
+    }
+}
+
+/// Finds the messages with a gap of at most `most` within runs. Without ids, messages of one turn and instant have
+/// any order, and people with some that are asked about and some that are not are unclear.
+fn close(
+    messages: &DataFrame,
+    by: By,
+    asked: &str,
+    most: i64,
+    ids: Option<&StringChunked>,
+) -> PolarsResult<Close> {
+    let is_asked = truths(messages, asked)?;
+    let is_asked = |message: &Message| is_asked[message.row as usize];
+    let is_close = |[before, message]: &&[Message; 2]| {
+        let gap = message.at.saturating_sub(before.at);
+        before.line == message.line && gap <= most && is_asked(before) && is_asked(message)
+    };
+    let is_mixed =
+        |[one, next]: &&[Message; 2]| one.turn() == next.turn() && is_asked(one) != is_asked(next);
+    let parts = split(messages, by)?.map(|mut rows| {
+        match ids {
+            Some(ids) => sort(&mut rows, ids),
+            None => rows.sort_unstable(),
+        }
+        let (mut close, mut unclear) = (Vec::new(), Vec::new());
+        for of_person in rows.chunk_by(|one, next| one.person == next.person) {
+            let mixed = if ids.is_some() { None } else { pairs(of_person).find(is_mixed) };
+            match mixed {
+                Some([one, _]) => unclear.push(one.person),
+                None => close.extend(pairs(of_person).filter(is_close).map(|[_, next]| next.row)),
+            }
+        }
+        (close, unclear)
+    });
+    let mut found = Close { rows: vec![false; messages.height()], unclear: Vec::new() };
+    for (close, unclear) in parts {
+        for row in close {
+            found.rows[row as usize] = true;
+        }
+        found.unclear.extend(unclear);
+    }
+    Ok(found)
+}
+
+/// Each message with the one before it.
+fn pairs(messages: &[Message]) -> impl Iterator<Item = &[Message; 2]> {
+    messages.windows(2).filter_map(|pair| <&[Message; 2]>::try_from(pair).ok())
 }
 
 /// The gaps before the first messages of the sorted sessions that are asked about.
@@ -274,13 +390,16 @@ fn gaps_of_sessions(
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{Engine, IntoLazy, NULL, SortMultipleOptions, col, df, lit, when};
+    use polars::prelude::{Engine, NULL, SortMultipleOptions, df, when};
     use proptest::prelude::*;
     use wabalake_data::tables::instant;
 
     use super::*;
 
     const BY: By = By { person: "person", line: "line", at: "at", id: "id" };
+
+    /// The greatest gap that is small.
+    const MOST: i64 = 3;
 
     type Row = (Option<i64>, Option<&'static str>, Option<i64>, bool);
 
@@ -339,7 +458,23 @@ mod tests {
             let expected_in_runs = expected.clone().lazy().filter(col("asked_before"));
             let expected_in_runs = collected(expected_in_runs);
             let found = collected(super::before(rows.clone(), BY, "asked", &["person"]));
-            let in_runs = collected(in_runs(rows, BY, "asked", &["person"]));
+            let in_runs = collected(in_runs(rows.clone(), BY, "asked", &["person"]));
+
+            let sorted = |close: LazyFrame, columns: &[&str]| {
+                let columns: Vec<_> = columns.iter().map(|name| col(*name)).collect();
+                let options = SortMultipleOptions::default();
+                collected(close.select(&columns).sort_by_exprs(columns, options))
+            };
+            let is_close = || col("close");
+            let close = close_in_runs(rows.clone(), BY, "asked", MOST, "close").filter(is_close());
+            let turn = ["person", "line", "at"];
+            let without_ids = rows.clone().select(["person", "line", "at", "asked"].map(col));
+            let alike = close_in_runs_of_alike(without_ids, rows, BY, "asked", MOST, "close");
+            let small = expected_in_runs.clone().lazy().filter(col(GAP).lt_eq(lit(MOST)));
+            let of_small = |columns: &[&str]| sorted(small.clone(), columns);
+            prop_assert!(sorted(close, &["id"]).equals(&of_small(&["id"])));
+            let alike = sorted(alike.filter(is_close()), &turn);
+            prop_assert!(alike.equals_missing(&of_small(&turn)));
 
             let gaps = |rows: &DataFrame| {
                 let [people, gaps] =

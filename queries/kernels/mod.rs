@@ -15,6 +15,7 @@ use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Sch
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 pub mod attached;
+pub mod beyond;
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;

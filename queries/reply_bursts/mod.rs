@@ -21,18 +21,20 @@
 //! them are free. It is 0 for a group of which all are mergeable. A cost is null if a message has
 //! no rate, or if rates are in several currencies.
 
-use polars::prelude::{Schema, UnionArgs, concat};
+use polars::prelude::{Schema, UnionArgs, concat, df};
 use wabalake_data::Table;
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, MESSAGE_TYPE, WHATSAPP_ID};
 use wabalake_data::tables::{CURRENCY, USER_KEY, audience_tags, markets, rates, sessions};
 
+use crate::kernels::beyond::beyond;
 use crate::kernels::gaps::{self, GAP};
 use crate::kernels::{node, once};
 use crate::query::billing::entry_windows::Windows;
-use crate::query::billing::money;
+use crate::query::billing::prices::DATED;
 use crate::query::billing::pricing::deliveries;
 use crate::query::billing::rules::{ComputedPrices, EntryPoint, PricingOptions};
 use crate::query::billing::sends::{COST_CURRENCY, by_currency, costs};
+use crate::query::billing::{money, service};
 use crate::query::monthly::count_by_month;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
@@ -100,9 +102,16 @@ const IS_REPLY: &str = "is_reply";
 /// `true` for sums of all replies, `false` for those of the replies that are left without the
 /// mergeable ones.
 const OF_ALL: &str = "of_all";
-/// `true` for a group that has replies left.
+/// `true` for a group that has replies left, and for a message that is not mergeable.
 const IS_LEFT: &str = "is_left";
 const CURRENCY_IF_MERGED: &str = "currency_if_merged";
+/// `true` for a message that passes the filters.
+const PASSES: &str = "passes";
+/// The local month of a message that is numbered, in days since 1970.
+const MONTH: &str = "month_of_number";
+
+/// The order of turns.
+const BY: gaps::By = gaps::By { person: USER_KEY, line: LINE, at: CREATED_AT, id: WHATSAPP_ID };
 
 impl Query for ReplyBursts {
     type Params = Params;
@@ -227,8 +236,6 @@ impl Params {
 
     /// The ids of the mergeable replies of an interval.
     fn mergeable(&self, tables: &Tables, within: Span) -> LazyFrame {
-        const BY: gaps::By =
-            gaps::By { person: USER_KEY, line: LINE, at: CREATED_AT, id: WHATSAPP_ID };
         let most = self.seconds * SECOND;
         // An earlier message is too far away from the first of the interval.
         let from = within.from.map(|from| from.saturating_sub(most));
@@ -246,13 +253,124 @@ impl Params {
             .select([col(WHATSAPP_ID)])
     }
 
+    /// The messages of the turns of an interval and the service messages to nobody, with the columns that dimensions
+    /// other than the country need, [`IS_REPLY`] and [`PASSES`].
+    fn turns(&self, tables: &Tables, within: Span, others: &[Expr]) -> LazyFrame {
+        let is_service = is_service().and(message_delivered());
+        let in_turn = is_service.or(incoming_message().and(col(USER_KEY).is_not_null()));
+        let messages = within.scan(tables, &messages::TABLE).filter(in_turn);
+        let (messages, passes) = self.filters.marked(messages, tables);
+        let own = [
+            col(USER_KEY),
+            col(LINE),
+            col(CREATED_AT),
+            is_reply().alias(IS_REPLY),
+            passes.alias(PASSES),
+        ];
+        messages.select([&own[..], others].concat())
+    }
+
+    /// The replies of a part among rows of [`Params::turns`], with the columns of the dimensions.
+    fn replies_of_turns(&self, turns: LazyFrame, tables: &Tables, part: Span) -> LazyFrame {
+        let replies = turns.filter(col(IS_REPLY).and(col(PASSES)));
+        let replies = match part.holds(&col(CREATED_AT)) {
+            Some(created_within) => replies.filter(created_within),
+            None => replies,
+        };
+        self.by.split(replies, tables, self.days.timezone())
+    }
+
     /// What the messages of a part of the range add to the sums: all replies, and those that are
     /// left without the mergeable ones.
     fn of_part(&self, tables: &Tables, part: Span) -> PolarsResult<LazyFrame> {
+        let options = self.options();
+        if options.has_entry_windows() {
+            self.in_windows(tables, part)
+        } else if options.may_charge_answers(part) {
+            self.charged(tables, part)
+        } else {
+            Ok(self.uncharged(tables, part))
+        }
+    }
+
+    /// [`Params::of_part`] where all replies are free. Those that are left without others need no row then.
+    fn uncharged(&self, tables: &Tables, part: Span) -> LazyFrame {
+        let most = self.seconds * SECOND;
+        // An earlier message is too far away from the first of the part.
+        let within = Span { from: part.from.map(|from| from.saturating_sub(most)), ..part };
+        let by_country = self.by.asked().contains(&Dimension::Country);
+        let with_ids = [col(WHATSAPP_ID), col(messages::COUNTRY)];
+        let with_ids = self.turns(tables, within, &with_ids[..1 + usize::from(by_country)]);
+        // A filter or a country may tell apart what one person gets at one time.
+        let turns = if by_country || self.filters.are_given() {
+            gaps::close_in_runs(with_ids, BY, IS_REPLY, most, MERGEABLE)
+        } else {
+            let turns = self.turns(tables, within, &[]);
+            gaps::close_in_runs_of_alike(turns, with_ids, BY, IS_REPLY, most, MERGEABLE)
+        };
+        let group = self.by.names();
+        let counts = self.replies_of_turns(turns, tables, part).group_by(&group).agg([
+            rows().cast(DataType::Int64).alias(SERVICE_MESSAGES),
+            rows_where(col(MERGEABLE)).cast(DataType::Int64).alias(MERGEABLE),
+        ]);
+        let all = counts.with_columns(money::uncharged()).with_column(lit(true).alias(OF_ALL));
+        by_currency(all, &[&group[..], &[col(OF_ALL)]].concat(), &[SERVICE_MESSAGES, MERGEABLE])
+    }
+
+    /// [`Params::of_part`] where replies may cost something, and no window makes them free.
+    fn charged(&self, tables: &Tables, part: Span) -> PolarsResult<LazyFrame> {
+        const IN_MONTH: gaps::By = gaps::By { person: MONTH, ..BY };
+        const CHARGED: [&str; 2] = ["is_charged", "is_charged_if_merged"];
+        let (options, most) = (self.options(), self.seconds * SECOND);
         // Messages since the start of the month are numbered.
         let month = part.from.map(|from| Clock::Month.floor(part.timezone, from));
-        let has_windows = self.options().has_entry_windows();
-        let reach = if has_windows { Windows::USUAL.reach() } else { 0 };
+        let since = Span { from: month, ..part };
+        let within = Span { from: month.map(|month| month.saturating_sub(most)), ..part };
+        let is_numbered = [
+            Some(is_service().and(message_delivered())),
+            Some(service::is_numbered(&options, part)),
+            since.holds(&col(CREATED_AT)),
+        ];
+        let is_numbered = is_numbered.into_iter().flatten().reduce(Expr::and).unwrap_or(lit(false));
+        let of_month = Clock::Month.start(col(CREATED_AT), part.timezone);
+        let of_month = of_month.cast(DataType::Int32).cast(DataType::Int64);
+        let of_month = when(is_numbered).then(of_month).otherwise(lit(Null {}));
+        let others = [col(messages::COUNTRY), col(WHATSAPP_ID), of_month.alias(MONTH)];
+        let turns = self.turns(tables, within, &others);
+        let turns = gaps::close_in_runs(turns, BY, IS_REPLY, most, MERGEABLE);
+        let turns = turns.with_column(col(MERGEABLE).not().alias(IS_LEFT));
+        let free = options.free_service_messages();
+        let turns = beyond(turns, IN_MONTH, free, IS_LEFT, CHARGED);
+
+        // Few rows stand for all: a price depends on the country and the date.
+        let date = options.date(part).alias(DATED);
+        let [charged, charged_if_merged] = CHARGED;
+        let alike = [messages::COUNTRY, DATED, charged, charged_if_merged, MERGEABLE];
+        let alike = self
+            .replies_of_turns(turns, tables, part)
+            .with_column(date)
+            .group_by(self.by.names_with(&alike))
+            .agg([rows().cast(DataType::Int64).alias(SERVICE_MESSAGES)]);
+        let of_both = df![OF_ALL => [true, false]]?.lazy();
+        let is_charged = when(col(OF_ALL)).then(col(charged)).otherwise(col(charged_if_merged));
+        let mergeable = when(col(OF_ALL).and(col(MERGEABLE)))
+            .then(col(SERVICE_MESSAGES))
+            .otherwise(lit(0).cast(DataType::Int64));
+        let units = service::priced(alike, charged, tables)
+            .cross_join(of_both, None)
+            .with_columns(money::charged(is_charged))
+            .with_columns(money::charges_times(SERVICE_MESSAGES))
+            .with_column(mergeable.alias(MERGEABLE));
+        let group = [&self.by.names()[..], &[col(OF_ALL)]].concat();
+        Ok(by_currency(units, &group, &[SERVICE_MESSAGES, MERGEABLE]))
+    }
+
+    /// [`Params::of_part`] where the answers to clicks on ads make replies free, and open windows unless they are
+    /// merged.
+    fn in_windows(&self, tables: &Tables, part: Span) -> PolarsResult<LazyFrame> {
+        // Messages since the start of the month are numbered.
+        let month = part.from.map(|from| Clock::Month.floor(part.timezone, from));
+        let reach = Windows::USUAL.reach();
         let from = month.map(|month| month.saturating_sub(reach));
         let mergeable = self.mergeable(tables, Span { from, ..part });
         let all = marked(self.replies(tables, part), mergeable.clone());
@@ -284,7 +402,7 @@ impl Params {
         of_all: bool,
     ) -> PolarsResult<LazyFrame> {
         let (id, group) = ([col(WHATSAPP_ID)], self.by.names());
-        let units = deliveries(&self.priced(tables), part, &self.options())?;
+        let units = deliveries(tables, part, &self.options())?;
         let units = units.select([&id[..], &money::CHARGES.map(col)].concat());
         let replies = replies.select([&id[..], &group[..], &[col(MERGEABLE)]].concat());
         let replies = replies
@@ -292,17 +410,6 @@ impl Params {
             .with_column(lit(1).cast(DataType::Int64).alias(SERVICE_MESSAGES));
         let sums = by_currency(replies, &group, &[SERVICE_MESSAGES, MERGEABLE]);
         Ok(sums.with_column(lit(of_all).alias(OF_ALL)))
-    }
-
-    /// The tables without the messages that decide nothing of what replies cost. Templates decide
-    /// it only where they open windows.
-    fn priced(&self, tables: &Tables) -> Tables {
-        if self.options().has_entry_windows() {
-            return tables.clone();
-        }
-        let is_service = col(MESSAGE_TYPE).eq(lit("outgoing"));
-        let messages = tables.scan(&messages::TABLE).filter(is_service);
-        tables.clone().with(&messages::TABLE, messages)
     }
 }
 
@@ -318,6 +425,10 @@ fn marked(replies: LazyFrame, mergeable: LazyFrame) -> LazyFrame {
 
 /// Predicate: a message is a reply.
 fn is_reply() -> Expr {
-    let is_service = col(MESSAGE_TYPE).eq(lit("outgoing"));
-    is_service.and(message_delivered()).and(col(USER_KEY).is_not_null())
+    is_service().and(message_delivered()).and(col(USER_KEY).is_not_null())
+}
+
+/// Predicate: a message is outgoing and no template.
+fn is_service() -> Expr {
+    col(MESSAGE_TYPE).eq(lit("outgoing"))
 }

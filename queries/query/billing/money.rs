@@ -10,8 +10,8 @@
 //! ```
 
 use polars::prelude::{
-    Column, DataType, Expr, Field, Float64Chunked, IntoColumn, LazyFrame, NewChunkedArray, Null,
-    PolarsResult, SortOptions, col, lit, when,
+    Column, DataType, Expr, Field, Float64Chunked, Int128Chunked, IntoColumn, LazyFrame,
+    NewChunkedArray, Null, PolarsResult, SortOptions, col, lit, when,
 };
 use wabalake_data::tables::CURRENCY;
 use wabalake_data::tables::rates::PRICE;
@@ -37,6 +37,22 @@ pub fn millionths(amount: Expr) -> Expr {
         Ok(Float64Chunked::from_iter_options(column.name().clone(), units).into_column())
     };
     amount.map(whole, |_, field| Ok(Field::new(field.name().clone(), DataType::Float64)))
+}
+
+/// An amount times a column of Int64, as [`Type::Money`].
+pub fn times(amount: Expr, count: Expr) -> Expr {
+    let multiplied = |columns: &mut [Column]| -> PolarsResult<Column> {
+        let amounts = columns[0].cast(&Type::Money.data_type())?;
+        let amounts = amounts.decimal()?;
+        let pairs = amounts.physical().iter().zip(columns[1].i64()?.iter());
+        let products = pairs.map(|(amount, count)| Some(amount? * i128::from(count?)));
+        let products = Int128Chunked::from_iter_options(columns[0].name().clone(), products);
+        let products = products.into_decimal(amounts.precision(), amounts.scale())?;
+        Ok(products.into_column())
+    };
+    let money =
+        |_: &_, fields: &[Field]| Ok(Field::new(fields[0].name().clone(), Type::Money.data_type()));
+    amount.map_many(multiplied, &[count], money)
 }
 
 /// Sums amounts by group, in the columns [`AMOUNT`] and `currency`, as the table above shows. A group
@@ -113,6 +129,11 @@ pub fn uncharged() -> [Expr; 4] {
         in_nothing().alias(CHARGED_IN[0]),
         in_nothing().alias(CHARGED_IN[1]),
     ]
+}
+
+/// [`COST`] and [`UNPRICED`] of rows that stand for several units each; `count` is a column of Int64.
+pub fn charges_times(count: &str) -> [Expr; 2] {
+    [times(col(COST), col(count)).alias(COST), col(UNPRICED) * col(count)]
 }
 
 /// Sums the columns [`CHARGES`] of a group.

@@ -183,7 +183,7 @@ impl PricingOptions {
     }
 
     /// The number of free service messages of a line and month.
-    pub(super) fn free_service_messages(&self) -> i64 {
+    pub fn free_service_messages(&self) -> i64 {
         self.free_service_messages.unwrap_or(PricingDefaults::default().free_service_messages())
     }
 
@@ -213,7 +213,7 @@ impl PricingOptions {
     }
 
     /// The local date of a message's rules, market and rates.
-    pub(super) fn date(&self, within: Span) -> Expr {
+    pub fn date(&self, within: Span) -> Expr {
         match self.rules {
             Some(rules) => date_literal(rules),
             None => Clock::Day.start(col(CREATED_AT), within.timezone),
@@ -233,6 +233,14 @@ impl PricingOptions {
     /// Returns `true` if the rules of 1 October 2026 apply to every message.
     pub(super) fn always_charges_answers(&self) -> bool {
         self.rules.is_some_and(|rules| rules >= charged_from())
+    }
+
+    /// Returns `true` if the rules of 1 October 2026 may apply to a message of an interval.
+    pub fn may_charge_answers(&self, within: Span) -> bool {
+        match self.rules {
+            Some(rules) => rules >= charged_from(),
+            None => within.until.is_none_or(|until| until > charged_at(within)),
+        }
     }
 
     /// Predicate: the rules of 1 October 2026 apply to a message.
