@@ -300,7 +300,7 @@ impl Params {
         let within = Span { from: part.from.map(|from| from.saturating_sub(most)), ..part };
         let by_country = self.by.asked().contains(&Dimension::Country);
         let with_ids = [col(WHATSAPP_ID), col(messages::COUNTRY)];
-        let with_ids = self.turns(tables, within, &with_ids[..1 + usize::from(by_country)]);
+        let with_ids = self.turns(tables, within, &with_ids[..=usize::from(by_country)]);
         // A filter or a country may tell apart what one person gets at one time.
         let turns = if by_country || self.filters.are_given() {
             gaps::close_in_runs(with_ids, BY, IS_REPLY, most, MERGEABLE)
