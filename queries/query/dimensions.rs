@@ -317,8 +317,13 @@ impl<Q: Grouped> Dimensions<Q> {
     /// Rows of the query's table with the columns of the dimensions. By tag, a row occurs once for each tag
     /// of its person.
     pub fn split(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> LazyFrame {
-        let rows = if self.has_tags() { tags::tagged(rows, Q::TABLE, tables) } else { rows };
-        rows.with_columns(self.expressions(zone))
+        if !self.has_tags() {
+            return rows.with_columns(self.expressions(zone));
+        }
+        // Tags multiply rows, so they come last.
+        let others = self.dimensions.iter().filter(|dimension| **dimension != Dimension::Tag);
+        let others = others.flat_map(|dimension| dimension.expressions(Q::TABLE, zone));
+        tags::tagged(rows.with_columns(others.collect::<Vec<_>>()), Q::TABLE, tables)
     }
 
     /// The columns by name, then others, none of them twice.
