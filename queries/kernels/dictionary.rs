@@ -90,12 +90,15 @@ impl Numbers {
             let values = values.i64()?.iter().map(|value| (value, value));
             return looked_up(values, |value| self.integers[at].number(value));
         }
+        let texts = key.str()?;
         let mut numbers = Vec::with_capacity(key.len());
-        for texts in key.str()?.downcast_iter() {
-            // Equal views of one array are equal texts, so few texts are compared.
-            let views = texts.views().iter().zip(texts.iter());
-            let views = views.map(|(view, text)| (text.map(|_| view.as_u128()), text));
-            let number = |text: Option<&str>| self.texts[at].number(text.map(PlSmallStr::from_str));
+        for (texts, are_set) in texts.downcast_iter().zip(texts.iter_validities()) {
+            // Equal views of one array are equal texts, so few texts are read and compared.
+            let views = texts.views().iter().enumerate().map(|(place, view)| {
+                let is_set = are_set.is_none_or(|are_set| are_set.get_bit(place));
+                (is_set.then_some(view.as_u128()), place)
+            });
+            let number = |place| self.texts[at].number(texts.get(place).map(PlSmallStr::from_str));
             numbers.extend(looked_up(views, number)?);
         }
         Ok(numbers)
@@ -114,16 +117,52 @@ impl<K: Eq + Hash> Dictionary<K> {
     }
 }
 
+/// A short key of a value.
+trait Key: Copy + Eq + Hash {
+    /// Bits in which most keys differ.
+    fn bits(self) -> u64;
+}
+
+impl Key for u64 {
+    fn bits(self) -> u64 {
+        self
+    }
+}
+
+impl Key for Option<i64> {
+    fn bits(self) -> u64 {
+        self.map_or(0, i64::cast_unsigned)
+    }
+}
+
+/// The view of a text.
+impl Key for Option<u128> {
+    #[expect(clippy::cast_possible_truncation, reason = "each half of 128 bits has 64")]
+    fn bits(self) -> u64 {
+        self.map_or(0, |view| (view >> 64) as u64 ^ view as u64)
+    }
+}
+
+/// The keys that were looked up last are kept in 2⁶ places.
+const RECENT_BITS: u32 = 6;
+
+/// The place of a key among the recent ones: one multiplication, where a hash table takes several and a search.
+fn place_of(key: impl Key) -> usize {
+    let spread = key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(spread >> (u64::BITS - RECENT_BITS)).unwrap_or_default()
+}
+
 /// The number of each of many values, which are given with a short key. `number` is called once for each
 /// distinct key.
-fn looked_up<K: Copy + Eq + Hash, V>(
+fn looked_up<K: Key, V>(
     values: impl Iterator<Item = (K, V)>,
     number: impl Fn(V) -> PolarsResult<u32>,
 ) -> PolarsResult<Vec<u32>> {
     let mut known: PlHashMap<K, u32> = PlHashMap::default();
-    let mut before = None;
+    let mut recent: [Option<(K, u32)>; 1 << RECENT_BITS] = [None; 1 << RECENT_BITS];
     let numbers = values.map(|(key, value)| {
-        if let Some((same, found)) = before
+        let recent = &mut recent[place_of(key)];
+        if let Some((same, found)) = *recent
             && same == key
         {
             return Ok(found);
@@ -136,7 +175,7 @@ fn looked_up<K: Copy + Eq + Hash, V>(
                 found
             }
         };
-        before = Some((key, found));
+        *recent = Some((key, found));
         Ok(found)
     });
     numbers.collect()
