@@ -4,11 +4,11 @@
 //! found once a row, and the keys of a row are mostly those of the row before or of one shortly before.
 
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::{
-    Column, DataType, Expr, Field, IntoColumn, PlHashMap, PlSmallStr, PolarsError, PolarsResult,
-    UInt32Chunked, lit,
+    Column, DataType, Expr, Field, IntoColumn, NewChunkedArray, PlHashMap, PlSmallStr, PolarsError,
+    PolarsResult, StringChunked, UInt32Chunked, lit,
 };
 
 /// Expression: the number of the group of a row, `UInt32`. Rows have the same number if all keys are equal,
@@ -19,16 +19,28 @@ use polars::prelude::{
 ///
 /// Keys are texts, integers, dates, timestamps or booleans. Running the plan fails for keys of other types.
 pub fn number(keys: &[Expr]) -> Expr {
+    number_by(&Arc::new(Numbers::of(keys.len())), keys)
+}
+
+/// [`number`] by dictionaries that [`text_of`] reads later.
+pub(super) fn number_by(numbers: &Arc<Numbers>, keys: &[Expr]) -> Expr {
     let Some((first, others)) = keys.split_first() else {
         // Polars takes a literal of any integer type for an Int32.
         return lit(0).cast(DataType::UInt32);
     };
-    let numbers = Numbers::of(keys.len());
+    let numbers = numbers.clone();
     let uint32 = |_: &_, keys: &[Field]| {
         let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
         Ok(Field::new(name, DataType::UInt32))
     };
     first.clone().map_many(move |keys| numbers.rows(keys), others, uint32)
+}
+
+/// Expression: the text of a key, which is the one at a place among the keys, by the number of the group.
+pub(super) fn text_of(numbers: &Arc<Numbers>, at: usize, group: Expr) -> Expr {
+    let numbers = numbers.clone();
+    let string = |_: &_, group: &Field| Ok(Field::new(group.name().clone(), DataType::String));
+    group.map(move |groups: Column| numbers.texts_of(at, &groups), string)
 }
 
 /// The dictionaries of one expression.
@@ -55,6 +67,33 @@ impl Numbers {
         }
         let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
         Ok(UInt32Chunked::from_vec(name, found).into_column())
+    }
+
+    /// The text of the key `at` of each group.
+    fn texts_of(&self, at: usize, groups: &Column) -> PolarsResult<Column> {
+        let halves = |pair: &u64| {
+            let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+            (half(pair >> u32::BITS), half(*pair))
+        };
+        let texts = self.texts[at].values();
+        let own = (at > 0).then(|| self.pairs[at].values());
+        let later = (at + 1..self.pairs.len()).rev().map(|later| self.pairs[later].values());
+        let later: Vec<Vec<u64>> = later.collect();
+        let text = |group: u32| {
+            // The number of the keys up to this one.
+            let until = later.iter().try_fold(group, |group, pairs| {
+                let (before, _) = halves(pairs.get(group as usize)?);
+                Some(before)
+            })?;
+            let key = match &own {
+                Some(pairs) => halves(pairs.get(until as usize)?).1,
+                None => until,
+            };
+            texts.get(key as usize)?.as_deref()
+        };
+        let found = groups.u32()?.iter().map(|group| text(group?));
+        let found = StringChunked::from_iter_options(groups.name().clone(), found);
+        Ok(found.into_column())
     }
 
     /// The number of each pair of the number of the keys so far and that of the next key.
@@ -150,6 +189,17 @@ const RECENT_BITS: u32 = 6;
 fn place_of(key: impl Key) -> usize {
     let spread = key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     usize::try_from(spread >> (u64::BITS - RECENT_BITS)).unwrap_or_default()
+}
+
+impl<K: Clone> Dictionary<K> {
+    /// The value of each number.
+    fn values(&self) -> Vec<K> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<(u32, K)> =
+            known.iter().map(|(value, number)| (*number, value.clone())).collect();
+        values.sort_unstable_by_key(|(number, _)| *number);
+        values.into_iter().map(|(_, value)| value).collect()
+    }
 }
 
 /// The number of each of many values, which are given with a short key. `number` is called once for each

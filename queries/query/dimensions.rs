@@ -21,7 +21,7 @@ use super::sql::Bindings;
 use super::tables::Tables;
 use super::time::Clock;
 use super::words::Word;
-use super::{Filtered, Invalidation, NeedsTables, OutputColumn, tags};
+use super::{Filtered, Invalidation, NeedsTables, OutputColumn, Type, tags};
 use crate::kernels::groups::Groups;
 
 /// A dimension.
@@ -311,7 +311,12 @@ impl<Q: Grouped> Dimensions<Q> {
         tables: &Tables,
         zone: Tz,
     ) -> Groups {
+        let schema = Q::TABLE.schema();
+        let is_text = |name: &&'static str| schema.get(name).is_some_and(DataType::is_string);
+        let of_dimensions = self.columns().into_iter().filter(|column| column.of == Type::Text);
+        let texts = of_dimensions.map(|column| column.name);
         Groups::of(self.split(rows, tables, zone), self.names_with(columns))
+            .texts(texts.chain(columns.iter().copied().filter(is_text)))
     }
 
     /// Rows of the query's table with the columns of the dimensions. By tag, a row occurs once for each tag
