@@ -197,7 +197,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     /// The codes of the values that are in force.
     fn codes(&self) -> impl Iterator<Item = u32> {
-        self.entries.iter().filter_map(|entry| {
+        self.entries.iter().filter_map(move |entry| {
             let (of, from, code) = unpacked(entry)?;
             (of == self.key && from <= self.at).then_some(code)
         })
