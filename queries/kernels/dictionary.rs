@@ -4,11 +4,11 @@
 //! found once a row, and the keys of a row are mostly those of the row before or of one shortly before.
 
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use polars::prelude::{
-    Column, DataType, Expr, Field, IntoColumn, PlHashMap, PlSmallStr, PolarsError, PolarsResult,
-    UInt32Chunked, lit,
+    Column, DataType, Expr, Field, IntoColumn, NewChunkedArray, PlHashMap, PlSmallStr, PolarsError,
+    PolarsResult, StringChunked, UInt32Chunked, lit,
 };
 
 /// Expression: the number of the group of a row, `UInt32`. Rows have the same number if all keys are equal,
@@ -19,16 +19,28 @@ use polars::prelude::{
 ///
 /// Keys are texts, integers, dates, timestamps or booleans. Running the plan fails for keys of other types.
 pub fn number(keys: &[Expr]) -> Expr {
+    number_by(&Arc::new(Numbers::of(keys.len())), keys)
+}
+
+/// [`number`] by dictionaries that [`text_of`] reads later.
+pub(super) fn number_by(numbers: &Arc<Numbers>, keys: &[Expr]) -> Expr {
     let Some((first, others)) = keys.split_first() else {
         // Polars takes a literal of any integer type for an Int32.
         return lit(0).cast(DataType::UInt32);
     };
-    let numbers = Numbers::of(keys.len());
+    let numbers = numbers.clone();
     let uint32 = |_: &_, keys: &[Field]| {
         let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
         Ok(Field::new(name, DataType::UInt32))
     };
     first.clone().map_many(move |keys| numbers.rows(keys), others, uint32)
+}
+
+/// Expression: the text of a key, which is the one at a place among the keys, by the number of the group.
+pub(super) fn text_of(numbers: &Arc<Numbers>, at: usize, group: Expr) -> Expr {
+    let numbers = numbers.clone();
+    let string = |_: &_, group: &Field| Ok(Field::new(group.name().clone(), DataType::String));
+    group.map(move |groups: Column| numbers.texts_of(at, &groups), string)
 }
 
 /// The dictionaries of one expression.
@@ -55,6 +67,33 @@ impl Numbers {
         }
         let name = keys.first().map_or(PlSmallStr::EMPTY, |key| key.name().clone());
         Ok(UInt32Chunked::from_vec(name, found).into_column())
+    }
+
+    /// The text of the key `at` of each group.
+    fn texts_of(&self, at: usize, groups: &Column) -> PolarsResult<Column> {
+        let halves = |pair: &u64| {
+            let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+            (half(pair >> u32::BITS), half(*pair))
+        };
+        let texts = self.texts[at].values();
+        let own = (at > 0).then(|| self.pairs[at].values());
+        let later = (at + 1..self.pairs.len()).rev().map(|later| self.pairs[later].values());
+        let later: Vec<Vec<u64>> = later.collect();
+        let text = |group: u32| {
+            // The number of the keys up to this one.
+            let until = later.iter().try_fold(group, |group, pairs| {
+                let (before, _) = halves(pairs.get(group as usize)?);
+                Some(before)
+            })?;
+            let key = match &own {
+                Some(pairs) => halves(pairs.get(until as usize)?).1,
+                None => until,
+            };
+            texts.get(key as usize)?.as_deref()
+        };
+        let found = groups.u32()?.iter().map(|group| text(group?));
+        let found = StringChunked::from_iter_options(groups.name().clone(), found);
+        Ok(found.into_column())
     }
 
     /// The number of each pair of the number of the keys so far and that of the next key.
@@ -90,12 +129,15 @@ impl Numbers {
             let values = values.i64()?.iter().map(|value| (value, value));
             return looked_up(values, |value| self.integers[at].number(value));
         }
+        let texts = key.str()?;
         let mut numbers = Vec::with_capacity(key.len());
-        for texts in key.str()?.downcast_iter() {
-            // Equal views of one array are equal texts, so few texts are compared.
-            let views = texts.views().iter().zip(texts.iter());
-            let views = views.map(|(view, text)| (text.map(|_| view.as_u128()), text));
-            let number = |text: Option<&str>| self.texts[at].number(text.map(PlSmallStr::from_str));
+        for (texts, are_set) in texts.downcast_iter().zip(texts.iter_validities()) {
+            // Equal views of one array are equal texts, so few texts are read and compared.
+            let views = texts.views().iter().enumerate().map(|(place, view)| {
+                let is_set = are_set.is_none_or(|are_set| are_set.get_bit(place));
+                (is_set.then_some(view.as_u128()), place)
+            });
+            let number = |place| self.texts[at].number(texts.get(place).map(PlSmallStr::from_str));
             numbers.extend(looked_up(views, number)?);
         }
         Ok(numbers)
@@ -114,16 +156,63 @@ impl<K: Eq + Hash> Dictionary<K> {
     }
 }
 
+/// A short key of a value.
+trait Key: Copy + Eq + Hash {
+    /// Bits in which most keys differ.
+    fn bits(self) -> u64;
+}
+
+impl Key for u64 {
+    fn bits(self) -> u64 {
+        self
+    }
+}
+
+impl Key for Option<i64> {
+    fn bits(self) -> u64 {
+        self.map_or(0, i64::cast_unsigned)
+    }
+}
+
+/// The view of a text.
+impl Key for Option<u128> {
+    #[expect(clippy::cast_possible_truncation, reason = "each half of 128 bits has 64")]
+    fn bits(self) -> u64 {
+        self.map_or(0, |view| (view >> 64) as u64 ^ view as u64)
+    }
+}
+
+/// The keys that were looked up last are kept in 2⁶ places.
+const RECENT_BITS: u32 = 6;
+
+/// The place of a key among the recent ones: one multiplication, where a hash table takes several and a search.
+fn place_of(key: impl Key) -> usize {
+    let spread = key.bits().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    usize::try_from(spread >> (u64::BITS - RECENT_BITS)).unwrap_or_default()
+}
+
+impl<K: Clone> Dictionary<K> {
+    /// The value of each number.
+    fn values(&self) -> Vec<K> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<(u32, K)> =
+            known.iter().map(|(value, number)| (*number, value.clone())).collect();
+        values.sort_unstable_by_key(|(number, _)| *number);
+        values.into_iter().map(|(_, value)| value).collect()
+    }
+}
+
 /// The number of each of many values, which are given with a short key. `number` is called once for each
 /// distinct key.
-fn looked_up<K: Copy + Eq + Hash, V>(
+fn looked_up<K: Key, V>(
     values: impl Iterator<Item = (K, V)>,
     number: impl Fn(V) -> PolarsResult<u32>,
 ) -> PolarsResult<Vec<u32>> {
     let mut known: PlHashMap<K, u32> = PlHashMap::default();
-    let mut before = None;
+    let mut recent: [Option<(K, u32)>; 1 << RECENT_BITS] = [None; 1 << RECENT_BITS];
     let numbers = values.map(|(key, value)| {
-        if let Some((same, found)) = before
+        let recent = &mut recent[place_of(key)];
+        if let Some((same, found)) = *recent
             && same == key
         {
             return Ok(found);
@@ -136,7 +225,7 @@ fn looked_up<K: Copy + Eq + Hash, V>(
                 found
             }
         };
-        before = Some((key, found));
+        *recent = Some((key, found));
         Ok(found)
     });
     numbers.collect()

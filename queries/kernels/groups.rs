@@ -9,10 +9,12 @@
 //! Polars counts distinct people by hashing pairs of keys and person, a set of all pairs, and has no
 //! quantiles in its streaming engine.
 
+use std::sync::Arc;
+
 use polars::prelude::{Expr, JoinArgs, JoinType, LazyFrame, by_name, col, lit};
 use wabalake_data::tables::USER_KEY;
 
-use super::dictionary::number;
+use super::dictionary::{Numbers, number_by, text_of};
 use super::distinct::distinct;
 use super::once;
 use super::quantiles::{Quantiles, quantiles};
@@ -25,18 +27,37 @@ const GROUP: &str = "group_number";
 #[must_use]
 pub struct Groups {
     numbered: LazyFrame,
+    numbers: Arc<Numbers>,
     keys: Vec<Expr>,
+    /// The keys that are texts, by name.
+    texts: Vec<&'static str>,
     users: Vec<(&'static str, Expr)>,
     quantiles: Vec<Quantiles>,
     found: Vec<LazyFrame>,
 }
 
 impl Groups {
-    /// Groups rows by columns; see [`number`] for their types.
+    /// Groups rows by columns; see [`number`](super::dictionary::number) for their types.
     pub fn of(rows: LazyFrame, keys: impl Into<Vec<Expr>>) -> Self {
         let keys = keys.into();
-        let numbered = rows.with_column(number(&keys).alias(GROUP));
-        Self { numbered, keys, users: Vec::new(), quantiles: Vec::new(), found: Vec::new() }
+        let numbers = Arc::new(Numbers::of(keys.len()));
+        let numbered = rows.with_column(number_by(&numbers, &keys).alias(GROUP));
+        Self {
+            numbered,
+            numbers,
+            keys,
+            texts: Vec::new(),
+            users: Vec::new(),
+            quantiles: Vec::new(),
+            found: Vec::new(),
+        }
+    }
+
+    /// Names keys that are columns of texts. An answer has their texts by the number of the group, which
+    /// costs less than to carry them along with every row.
+    pub fn texts(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        self.texts.extend(names);
+        self
     }
 
     /// Counts the distinct people of a group. Rows without a phone do not count.
@@ -75,10 +96,20 @@ impl Groups {
     /// Returns the plan of the answer: a row for each group, with its keys, these measures, and the counts
     /// and quantiles.
     pub fn agg(self, measures: impl Into<Vec<Expr>>) -> LazyFrame {
-        let Self { numbered, keys, users, quantiles: asked, found } = self;
-        let mut aggregated: Vec<Expr> = keys.into_iter().map(Expr::first).collect();
+        let Self { numbered, numbers, keys, texts, users, quantiles: asked, found } = self;
+        let (mut aggregated, mut looked_up) = (Vec::new(), Vec::new());
+        for (at, key) in keys.into_iter().enumerate() {
+            if let Expr::Column(name) = &key
+                && texts.contains(&name.as_str())
+            {
+                looked_up.push(text_of(&numbers, at, col(GROUP)).alias(name.clone()));
+            } else {
+                aggregated.push(key.first());
+            }
+        }
         aggregated.extend(measures.into());
         let mut groups = numbered.clone().group_by([col(GROUP)]).agg(aggregated);
+        groups = groups.with_columns(looked_up);
         let by_number = |groups: LazyFrame, found: LazyFrame| {
             groups.join(found, [col(GROUP)], [col(GROUP)], JoinArgs::new(JoinType::Left))
         };
@@ -146,6 +177,7 @@ mod tests {
                 Just(vec!["text", "number"]), Just(vec!["number"]), Just(vec!["text"]),
                 Just(vec!["number", "text", "marked"]),
             ],
+            texts in prop_oneof![Just(Vec::new()), Just(vec!["text"])],
         ) {
             let keys: Vec<Expr> = by.into_iter().map(col).collect();
             let given = std::iter::repeat_n(given, repeated).flatten().collect::<Vec<_>>();
@@ -163,6 +195,7 @@ mod tests {
             let plain = sorted(plain, &keys, Engine::InMemory);
             for engine in [Engine::InMemory, Engine::Streaming] {
                 let groups = Groups::of(given.clone(), keys.clone())
+                    .texts(texts.clone())
                     .users("users")
                     .users_where("marked_users", col("marked"))
                     .quantiles_seconds("micros", [("low", 0.0), ("p50", 0.5), ("p99", 0.99)])

@@ -19,8 +19,10 @@
 //! packed:   where each of 256 slots starts | key, from, code | key, from, code | …
 //! ```
 //!
-//! The ranges are few enough for the processor's cache, and a row finds its values by two reads. The join
-//! passes references to the binaries, not their bytes.
+//! The ranges are few enough for the processor's cache, and a row finds its values by two reads, which do not wait
+//! for those of other rows. The join passes references to the binaries, not their bytes.
+
+use std::hint::black_box;
 
 use polars::prelude::{
     BinaryChunked, ChunkFull, ChunkTake, Column, DataFrame, DataType, ExplodeOptions, Expr, Field,
@@ -96,6 +98,8 @@ const STARTS: usize = 4 * (SLOTS + 1);
 const ENTRY: usize = 20;
 /// The code of null, and that of no value.
 const NONE: u32 = 0;
+/// The rows that are looked up at a time: their entries fit into the processor's fastest cache.
+const BLOCK: usize = 128;
 /// Ends a text. No text has this byte, because UTF-8 has not.
 const SEPARATOR: u8 = 0xff;
 
@@ -172,19 +176,32 @@ fn packed_range(entries: &[Entry]) -> Vec<u8> {
     packed
 }
 
-/// The codes of the values that are in force for a key, out of the packed values of its range.
-fn codes_of(packed: &[u8], key: i64, at: i64) -> impl Iterator<Item = u32> {
+/// The entries of a key, and of others in its slot, out of the packed values of its range.
+fn entries_of(packed: &[u8], key: i64) -> &[[u8; ENTRY]] {
     let (starts, entries) = packed.split_at_checked(STARTS).unwrap_or_default();
     let (starts, _) = starts.as_chunks::<4>();
     let (entries, _) = entries.as_chunks::<ENTRY>();
     let start =
         |slot: usize| starts.get(slot).map_or(0, |start| u32::from_le_bytes(*start) as usize);
     let slot = slot_of(key);
-    let entries = entries.get(start(slot)..start(slot + 1)).unwrap_or_default();
-    entries.iter().filter_map(move |entry| {
-        let (of, from, code) = unpacked(entry)?;
-        (of == key && from <= at).then_some(code)
-    })
+    entries.get(start(slot)..start(slot + 1)).unwrap_or_default()
+}
+
+/// A row that asks for values: its key, its time, and the entries that may be those of the key.
+struct Asking<'a> {
+    key: i64,
+    at: i64,
+    entries: &'a [[u8; ENTRY]],
+}
+
+impl Asking<'_> {
+    /// The codes of the values that are in force.
+    fn codes(&self) -> impl Iterator<Item = u32> {
+        self.entries.iter().filter_map(move |entry| {
+            let (of, from, code) = unpacked(entry)?;
+            (of == self.key && from <= self.at).then_some(code)
+        })
+    }
 }
 
 fn unpacked(entry: &[u8; ENTRY]) -> Option<Entry> {
@@ -204,16 +221,28 @@ fn codes(columns: &[Column]) -> PolarsResult<Column> {
         rows + rows / 4,
         DataType::UInt32,
     );
-    let mut own = Vec::new();
-    for ((key, at), packed) in keys.iter().zip(times.iter()).zip(packed.iter()) {
-        own.clear();
-        if let (Some(key), Some(packed)) = (key, packed) {
-            own.extend(codes_of(packed, key, at.unwrap_or(i64::MIN)));
+    let mut asking = keys.iter().zip(times.iter()).zip(packed.iter()).map(|((key, at), packed)| {
+        let entries = key.zip(packed).map_or(&[][..], |(key, packed)| entries_of(packed, key));
+        Asking { key: key.unwrap_or_default(), at: at.unwrap_or(i64::MIN), entries }
+    });
+    let (mut block, mut own) = (Vec::with_capacity(BLOCK), Vec::new());
+    loop {
+        block.clear();
+        block.extend(asking.by_ref().take(BLOCK));
+        if block.is_empty() {
+            break;
         }
-        if own.is_empty() {
-            own.push(NONE);
+        // Nothing waits for what is read here, so the processor reads the entries of many rows at once.
+        let first = |row: &Asking<'_>| row.entries.first().map_or(0, |entry| entry[0]);
+        black_box(block.iter().map(first).fold(0, |read, byte| read ^ byte));
+        for row in &block {
+            own.clear();
+            own.extend(row.codes());
+            if own.is_empty() {
+                own.push(NONE);
+            }
+            lists.append_slice(&own);
         }
-        lists.append_slice(&own);
     }
     Ok(lists.finish().into_column())
 }

@@ -61,7 +61,7 @@ pub const COSTS_PER: &[Per] =
 /// Returns the plan of a breakdown: a row per group that has deployments or inbound sessions, with costs if
 /// they are asked for.
 ///
-/// `grouped` adds the column `group` to rows of a table, and may make several rows of one. It reads that column,
+/// `grouped` adds the column `group`, a text, to rows of a table, and may make several rows of one. It reads that column,
 /// or, if deployments have none of that name, the person and the time of a row.
 ///
 /// # Errors
@@ -83,6 +83,7 @@ pub fn breakdown<Q: Filtered>(
     let sent = sent.select([group, SESSION_KEY, DELIVERED, REPLIED, DURATION].map(col));
     let earned = conversions.by_currency(tables)?;
     let sent = Groups::of(sent, [col(group)])
+        .texts([group])
         .measured(|sent, number| {
             let led = sent.filter(col(SESSION_KEY).is_not_null());
             let key = [col(SESSION_KEY)];

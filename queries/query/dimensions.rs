@@ -21,7 +21,7 @@ use super::sql::Bindings;
 use super::tables::Tables;
 use super::time::Clock;
 use super::words::Word;
-use super::{Filtered, Invalidation, NeedsTables, OutputColumn, tags};
+use super::{Filtered, Invalidation, NeedsTables, OutputColumn, Type, tags};
 use crate::kernels::groups::Groups;
 
 /// A dimension.
@@ -311,14 +311,24 @@ impl<Q: Grouped> Dimensions<Q> {
         tables: &Tables,
         zone: Tz,
     ) -> Groups {
+        let schema = Q::TABLE.schema();
+        let is_text = |name: &&'static str| schema.get(name).is_some_and(DataType::is_string);
+        let of_dimensions = self.columns().into_iter().filter(|column| column.of == Type::Text);
+        let texts = of_dimensions.map(|column| column.name);
         Groups::of(self.split(rows, tables, zone), self.names_with(columns))
+            .texts(texts.chain(columns.iter().copied().filter(is_text)))
     }
 
     /// Rows of the query's table with the columns of the dimensions. By tag, a row occurs once for each tag
     /// of its person.
     pub fn split(&self, rows: LazyFrame, tables: &Tables, zone: Tz) -> LazyFrame {
-        let rows = if self.has_tags() { tags::tagged(rows, Q::TABLE, tables) } else { rows };
-        rows.with_columns(self.expressions(zone))
+        if !self.has_tags() {
+            return rows.with_columns(self.expressions(zone));
+        }
+        // Tags multiply rows, so they come last.
+        let others = self.dimensions.iter().filter(|dimension| **dimension != Dimension::Tag);
+        let others = others.flat_map(|dimension| dimension.expressions(Q::TABLE, zone));
+        tags::tagged(rows.with_columns(others.collect::<Vec<_>>()), Q::TABLE, tables)
     }
 
     /// The columns by name, then others, none of them twice.
