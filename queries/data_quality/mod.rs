@@ -16,6 +16,8 @@ mod checks;
 mod clocks;
 // Detection of cycles among redirected sessions.
 mod cycles;
+// Sessions that other rows name.
+mod named;
 // Detection of messages that two sources report under two ids.
 mod twice;
 
@@ -74,7 +76,7 @@ fn names() -> Vec<&'static str> {
     let examined = EXAMINED.iter().flat_map(|examined| (examined.checks)(chrono_tz::UTC));
     let mut names: Vec<&str> = examined.map(|check| check.name).collect();
     names.extend(OF_LOADS.map(|(name, _)| name));
-    names.push(clocks::NAME);
+    names.extend(named::CHECKS.map(|(name, _)| name));
     names.sort_unstable();
     names.dedup();
     names
@@ -131,7 +133,8 @@ impl Query for DataQuality {
             let checks = (examined.checks)(params.days.timezone());
             tallies.push(tally(rows, examined.table, &checks)?);
         }
-        tallies.extend(clocks::tallies(tables, &params.days)?);
+        tallies.push(named::tallies(tables, &params.days)?);
+        tallies.push(clocks::tally(tables, &params.days)?);
         tallies.push(of_loads(tables)?);
         let share = share_pct(col(FAILING), col(ROWS));
         // A scan that checks share keeps its rows for those that begin later: most of the lake.
