@@ -62,7 +62,6 @@ pub(super) const EXAMINED: &[Examined] = &[
         rows: |tables, days| days.scan(tables, &messages::TABLE),
         checks: of_messages,
     },
-    Examined { table: &messages::TABLE, rows: twice::with_near, checks: |_| vec![twice::check()] },
     Examined {
         table: &closures::TABLE,
         rows: |tables, days| days.scan(tables, &closures::TABLE),
@@ -126,7 +125,7 @@ fn has_number() -> Expr {
 }
 
 /// A check of messages. Its example is never an id of Meta, which spells the person's number.
-pub(super) fn of_a_message(name: &'static str, about: Expr, fails: Expr) -> Check {
+fn of_a_message(name: &'static str, about: Expr, fails: Expr) -> Check {
     let example = when(twice::is_wamid()).then(lit(Null {})).otherwise(col(WHATSAPP_ID));
     Check { example, ..check(name, about, fails, WHATSAPP_ID) }
 }

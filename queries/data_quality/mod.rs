@@ -77,6 +77,7 @@ fn names() -> Vec<&'static str> {
     let mut names: Vec<&str> = examined.map(|check| check.name).collect();
     names.extend(OF_LOADS.map(|(name, _)| name));
     names.extend(named::CHECKS.map(|(name, _)| name));
+    names.push(twice::NAME);
     names.sort_unstable();
     names.dedup();
     names
@@ -134,6 +135,7 @@ impl Query for DataQuality {
             tallies.push(tally(rows, examined.table, &checks)?);
         }
         tallies.push(named::tallies(tables, &params.days)?);
+        tallies.push(twice::tally(tables, &params.days)?);
         tallies.push(clocks::tally(tables, &params.days)?);
         tallies.push(of_loads(tables)?);
         let share = share_pct(col(FAILING), col(ROWS));
