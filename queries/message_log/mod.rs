@@ -16,7 +16,6 @@ use wabalake_data::tables::messages::{
 };
 use wabalake_data::tables::{audience_tags, persons};
 
-use crate::query::filters::Choice;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
 
@@ -129,7 +128,7 @@ impl Query for MessageLog {
         let messages = params.days.scan(tables, &messages::TABLE);
         let messages = params.filters.of(messages, tables);
         let messages = params.phone.of_people(messages, tables)?;
-        Ok(params.status.of(messages.with_column(status())))
+        Ok(params.status.of_compared(messages, status()))
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -151,5 +150,4 @@ fn status() -> Expr {
         .when(message_sent())
         .then(lit("sent"))
         .otherwise(lit("created"))
-        .alias(filters::MessageStatus::COLUMN)
 }
