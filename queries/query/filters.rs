@@ -85,13 +85,7 @@ pub struct Only<C: Choice> {
 impl<C: Choice> Only<C> {
     /// Keeps the rows that pass the filter.
     pub fn of(&self, rows: LazyFrame) -> LazyFrame {
-        self.of_compared(rows, C::compared())
-    }
-
-    /// Keeps the rows for which an expression passes the filter. A scan filters by it, as it does not by a
-    /// column that is computed from what was scanned.
-    pub fn of_compared(&self, rows: LazyFrame, compared: Expr) -> LazyFrame {
-        if self.is_given() { rows.filter(self.keep(compared)) } else { rows }
+        if self.is_given() { rows.filter(self.keep(C::compared())) } else { rows }
     }
 
     /// The values that pass. It is empty for all, and if only null passes.
@@ -381,7 +375,7 @@ choices! {
     VariableName: String = "name" of variables::VARIABLE,
         "Only these variables", |word| Ok(word.to_owned());
 
-    /// `--status`, which is compared with an expression: see [`Only::of_compared`].
+    /// `--status`, which the query applies to several columns.
     MessageStatus: String = "status" of "status",
         "Only outgoing messages in these states (created, sent, delivered, seen, failed)",
         |word| one_of(&MESSAGE_STATUSES, word),
