@@ -281,3 +281,93 @@ fn of_part(mut events: Vec<Event>) -> Found {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The rows, the failing rows and the failing sessions of each check.
+    fn found(rows: &[(i64, i32, Option<i64>, bool)]) -> Vec<(i64, i64, Vec<i64>)> {
+        let events = df![
+            SESSION_KEY => rows.iter().map(|row| row.0).collect::<Vec<_>>(),
+            KIND => rows.iter().map(|row| row.1).collect::<Vec<_>>(),
+            AT => rows.iter().map(|row| row.2).collect::<Vec<_>>(),
+            IN_RANGE => rows.iter().map(|row| row.3).collect::<Vec<_>>(),
+        ];
+        let answer = answer(&events.unwrap()).unwrap();
+        assert_eq!(**answer.schema(), schema());
+        let integers = |name: &str| answer.column(name).unwrap().i64().unwrap().clone();
+        let (rows, failing, keys) = (integers(ROWS), integers(FAILING), integers(SESSION_KEY));
+        let mut found = vec![(0, 0, Vec::new()); CHECKS.len()];
+        for (row, place) in answer.column(PLACE).unwrap().i32().unwrap().iter().enumerate() {
+            let of_check = &mut found[usize::try_from(place.unwrap()).unwrap()];
+            of_check.0 += rows.get(row).unwrap();
+            of_check.1 += failing.get(row).unwrap();
+            of_check.2.extend(keys.get(row));
+        }
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// Sessions by key as (finish, in range), closures as (key, time, in range), and keys of deployments.
+        #[test]
+        fn rows_fail_that_name_no_session_or_another_finish(
+            sessions in prop::collection::btree_map(0..6_i64, (prop::option::of(0..4_i64), any::<bool>()), 0..6),
+            closures in prop::collection::vec((0..8_i64, 0..4_i64, any::<bool>()), 0..12),
+            deployments in prop::collection::vec(0..8_i64, 0..6),
+        ) {
+            const UNIT: i64 = 40_000_000;
+            let mut rows: Vec<_> =
+                deployments.iter().map(|key| (*key, DEPLOYMENT, None, true)).collect();
+            rows.extend(closures.iter().map(|of| (of.0, CLOSURE, Some(of.1 * UNIT), of.2)));
+            rows.extend(sessions.iter().map(|(key, of)| {
+                (*key, SESSION, of.0.map(|finish| finish * UNIT), of.1)
+            }));
+            let expected = |named: &[i64], fails: &dyn Fn(usize, i64) -> bool| {
+                let failing = named.iter().enumerate().filter(|(row, key)| fails(*row, **key));
+                let mut keys: Vec<i64> = failing.map(|(_, key)| *key).collect();
+                let failing = keys.len();
+                keys.sort_unstable();
+                keys.dedup();
+                let count = |rows: usize| i64::try_from(rows).unwrap();
+                (count(named.len()), count(failing), keys)
+            };
+            let unknown = |_: usize, key: i64| !sessions.contains_key(&key);
+            let of_range: Vec<_> = closures.iter().filter(|of| of.2).collect();
+            let closed: Vec<i64> = of_range.iter().map(|of| of.0).collect();
+            let known: Vec<_> =
+                of_range.iter().filter(|of| sessions.contains_key(&of.0)).collect();
+            let of_known: Vec<i64> = known.iter().map(|of| of.0).collect();
+            let disagrees = |row: usize, key: i64| {
+                !sessions[&key].0.is_some_and(|finish| (finish - known[row].1).abs() <= 1)
+            };
+            let found = found(&rows);
+            prop_assert_eq!(&found[DEPLOYMENT_UNKNOWN], &expected(&deployments, &unknown));
+            prop_assert_eq!(&found[CLOSURE_UNKNOWN], &expected(&closed, &unknown));
+            prop_assert_eq!(&found[CLOSURE_DISAGREES], &expected(&of_known, &disagrees));
+        }
+    }
+
+    #[test]
+    fn sessions_of_the_range_at_a_mode_other_than_0_fail() {
+        const HOUR: i64 = 3_600_000_000;
+        // Of forty sessions one is not off, and half of the others are of the range.
+        let rows = |off: i64| -> Vec<_> {
+            let sessions = (0..40).map(|key| {
+                let finish = if key == 0 { 9 * HOUR } else { (9 - off) * HOUR };
+                (key, SESSION, Some(finish), key < 20)
+            });
+            // The latest closing event counts.
+            let closures =
+                (0..40).flat_map(|key| [8, 9].map(|hour| (key, CLOSURE, Some(hour * HOUR), true)));
+            sessions.chain(closures).collect()
+        };
+        assert_eq!(found(&rows(5))[CLOCK_OFF], (20, 19, (1..20).collect()));
+        assert_eq!(found(&rows(0))[CLOCK_OFF], (20, 0, Vec::new()));
+        assert_eq!(found(&rows(5)[..20])[CLOCK_OFF], (0, 0, Vec::new()));
+    }
+}
