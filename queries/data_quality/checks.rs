@@ -4,7 +4,6 @@ use chrono_tz::Tz;
 use wabalake_data::Table;
 use wabalake_data::cells::Enumeration;
 use wabalake_data::tables::ad_spend::{self, AD_ID, SPEND_GREATEST, SPEND_LEAST};
-use wabalake_data::tables::closures::{self, CLOSED_AT};
 use wabalake_data::tables::deployments::{
     self, DELIVERY_STATUS, DEPLOYMENT_DELIVERED_TIMESTAMP, DEPLOYMENT_TIMESTAMP, STATE,
     STATUS_DETAIL, USER_RESPONDED_TIMESTAMP,
@@ -18,7 +17,7 @@ use wabalake_data::tables::sessions::{
     SESSION_ID, SESSION_STARTED_TIMESTAMP, SESSION_STATUS, SESSION_TYPE,
 };
 use wabalake_data::tables::{
-    SESSION_KEY, USER_PHONE_VALID, agent_chats, audience_tags, conversions, variables,
+    SESSION_KEY, USER_PHONE_VALID, agent_chats, audience_tags, closures, conversions, variables,
 };
 
 use super::{cycles, twice};
@@ -59,20 +58,9 @@ pub(super) const EXAMINED: &[Examined] = &[
         checks: of_deployments,
     },
     Examined {
-        table: &deployments::TABLE,
-        rows: |tables, days| with_session(tables, days.scan(tables, &deployments::TABLE)),
-        checks: of_sessions_that_deployments_name,
-    },
-    Examined {
         table: &messages::TABLE,
         rows: |tables, days| days.scan(tables, &messages::TABLE),
         checks: of_messages,
-    },
-    Examined { table: &messages::TABLE, rows: twice::with_near, checks: |_| vec![twice::check()] },
-    Examined {
-        table: &closures::TABLE,
-        rows: |tables, days| with_session(tables, days.scan(tables, &closures::TABLE)),
-        checks: of_closures,
     },
     Examined {
         table: &closures::TABLE,
@@ -106,9 +94,6 @@ pub(super) const EXAMINED: &[Examined] = &[
     },
 ];
 
-/// The longest time between the finish of a session and its closure, in microseconds.
-const AGREEING: i64 = 60_000_000;
-
 /// `true` if the session that a row names is in the lake, otherwise null.
 const KNOWN: &str = "known";
 const PARENT_KEY: &str = "parent_key";
@@ -140,7 +125,7 @@ fn has_number() -> Expr {
 }
 
 /// A check of messages. Its example is never an id of Meta, which spells the person's number.
-pub(super) fn of_a_message(name: &'static str, about: Expr, fails: Expr) -> Check {
+fn of_a_message(name: &'static str, about: Expr, fails: Expr) -> Check {
     let example = when(twice::is_wamid()).then(lit(Null {})).otherwise(col(WHATSAPP_ID));
     Check { example, ..check(name, about, fails, WHATSAPP_ID) }
 }
@@ -205,22 +190,14 @@ fn of_redirected(_: Tz) -> Vec<Check> {
     ]
 }
 
-/// The sessions with one of some keys that are in the lake, and their finish.
+/// The sessions with one of some keys that are in the lake.
 fn named(tables: &Tables, keys: LazyFrame) -> LazyFrame {
     let by_key = [col(SESSION_KEY)];
     tables
         .scan(&sessions::TABLE)
-        .select([col(SESSION_KEY), col(SESSION_FINISHED_TIMESTAMP)])
+        .select(&by_key)
         .join(keys, &by_key, &by_key, JoinArgs::new(JoinType::Semi))
         .with_column(lit(true).alias(KNOWN))
-}
-
-/// The rows that name a session, with what is known of it.
-fn with_session(tables: &Tables, rows: LazyFrame) -> LazyFrame {
-    let naming = rows.filter(set(SESSION_KEY));
-    let by_key = [col(SESSION_KEY)];
-    let sessions = named(tables, naming.clone().select([col(SESSION_KEY)]));
-    naming.join(sessions, &by_key, &by_key, JoinArgs::new(JoinType::Left))
 }
 
 /// A check whose example is an instant of the row.
@@ -280,11 +257,6 @@ fn of_deployments(zone: Tz) -> Vec<Check> {
     ]
 }
 
-fn of_sessions_that_deployments_name(_: Tz) -> Vec<Check> {
-    let id = deployments::SESSION_ID;
-    vec![check("session-not-in-sessions", set(id), col(KNOWN).is_null(), id)]
-}
-
 fn of_messages(_: Tz) -> Vec<Check> {
     let disordered =
         |name, stamp, other| of_a_message(name, set(stamp).and(set(other)), before(stamp, other));
@@ -308,17 +280,6 @@ fn of_messages(_: Tz) -> Vec<Check> {
         disordered("delivered-before-sent", DELIVERED_AT, SENT_AT),
         disordered("seen-before-delivered", SEEN_AT, DELIVERED_AT),
         of_a_message("failed-and-delivered", outgoing().and(set(FAILED_AT)), message_delivered()),
-    ]
-}
-
-fn of_closures(_: Tz) -> Vec<Check> {
-    let id = closures::SESSION_ID;
-    let micros = |stamp: &str| col(stamp).cast(DataType::Int64);
-    let apart = (micros(CLOSED_AT) - micros(SESSION_FINISHED_TIMESTAMP)).abs();
-    let agrees = apart.lt_eq(lit(AGREEING)).fill_null(lit(false));
-    vec![
-        check("closure-session-not-in-sessions", set(id), col(KNOWN).is_null(), id),
-        check("closure-disagrees", set(KNOWN), agrees.not(), id),
     ]
 }
 

@@ -11,11 +11,13 @@
 //! 7003     10:00:30    passes
 //! ```
 
-use polars::prelude::{BooleanChunked, DataFrame, Field, NewChunkedArray, PlHashMap};
+use std::iter::once;
+
+use polars::prelude::{BooleanChunked, DataFrame, Field, NewChunkedArray, PlHashMap, df};
 use wabalake_data::tables::messages::{self, CREATED_AT, LINE, WHATSAPP_ID};
 use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
-use super::checks::{Check, of_a_message};
+use super::{CHECK, EXAMPLE, FAILING, ROWS, TABLE};
 use crate::kernels;
 use crate::kernels::others::{Others, others};
 use crate::query::prelude::*;
@@ -30,37 +32,60 @@ const AT: &str = "at";
 const WITHIN: [&str; 2] = ["from", "until"];
 const IS_WAMID: &str = "is_wamid";
 const IS_NEAR: &str = "is_near";
+const IN_RANGE: &str = "in_range";
 
 /// Predicate: the id of a message is Meta's.
 pub(super) fn is_wamid() -> Expr {
     col(WHATSAPP_ID).str().starts_with(lit("wamid."))
 }
 
-/// The check of the rows of [`with_near`].
-pub(super) fn check() -> Check {
-    let fails = col(IS_NEAR).is_not_null();
-    of_a_message("same-message-twice", col(LINE).is_not_null(), fails)
-}
+/// The name of the check.
+pub(super) const NAME: &str = "same-message-twice";
 
-/// Messages of the range with a person; [`IS_NEAR`] is `true` if a message whose id is of the other kind is near,
-/// otherwise null.
-pub(super) fn with_near(tables: &Tables, days: &DayRange) -> LazyFrame {
+/// The check of messages with a person and a line: a message of the range fails if one whose id is of the other
+/// kind is near.
+pub(super) fn tally(tables: &Tables, days: &DayRange) -> PolarsResult<LazyFrame> {
     let known = col(USER_KEY).is_not_null().and(col(LINE).is_not_null());
+    let in_range = days.holds_instant(&col(CREATED_AT)).unwrap_or(lit(true));
     let all = tables.scan(&messages::TABLE).filter(known).select([
         col(MESSAGE_KEY),
         kernels::key_of(&[col(USER_KEY), col(LINE), outgoing()]).alias(KEY),
         is_wamid().alias(IS_WAMID),
         col(CREATED_AT).cast(DataType::Int64).alias(AT),
+        in_range.alias(IN_RANGE),
     ]);
-    let fields = [(MESSAGE_KEY, DataType::Int64), (IS_NEAR, DataType::Boolean)];
-    let schema = fields.map(|(name, of)| Field::new(name.into(), of)).into_iter().collect();
-    let near = kernels::node(all, "messages with two ids".to_owned(), schema, near);
-    let messages = days.scan(tables, &messages::TABLE).filter(col(USER_KEY).is_not_null());
+    let fields = [ROWS, FAILING, MESSAGE_KEY].map(|name| Field::new(name.into(), DataType::Int64));
+    let schema = fields.into_iter().collect();
+    let found = kernels::node(all, "messages with two ids".to_owned(), schema, counted);
+    // An id of Meta is no example.
+    let examples = tables
+        .scan(&messages::TABLE)
+        .filter(is_wamid().not())
+        .select([col(MESSAGE_KEY), col(WHATSAPP_ID).alias(EXAMPLE)]);
     let message = [col(MESSAGE_KEY)];
-    messages.join(near, &message, &message, JoinArgs::new(JoinType::Left))
+    let counts = found.join(examples, &message, &message, JoinArgs::new(JoinType::Left));
+    Ok(counts.select([
+        lit(NAME).alias(CHECK),
+        lit(messages::TABLE.name).alias(TABLE),
+        col(ROWS).sum(),
+        col(FAILING).sum(),
+        col(EXAMPLE).min(),
+    ]))
 }
 
-/// The keys of the messages that are near one whose id is of the other kind.
+/// A row without a key, which counts the messages of the range, and a row for each of them that fails.
+fn counted(messages: DataFrame) -> PolarsResult<DataFrame> {
+    let all = i64::from(messages.column(IN_RANGE)?.bool()?.sum().unwrap_or_default());
+    let near = near(messages)?;
+    let of_range = near.filter(near.column(IN_RANGE)?.bool()?)?;
+    let failing = of_range.column(MESSAGE_KEY)?.i64()?;
+    let rows: Vec<i64> = once(all).chain(failing.iter().map(|_| 0)).collect();
+    let fails: Vec<i64> = once(0).chain(failing.iter().map(|_| 1)).collect();
+    let keys: Vec<Option<i64>> = once(None).chain(failing.iter()).collect();
+    df![ROWS => rows, FAILING => fails, MESSAGE_KEY => keys]
+}
+
+/// The messages that are near one whose id is of the other kind.
 fn near(messages: DataFrame) -> PolarsResult<DataFrame> {
     let (keys, kinds) = (messages.column(KEY)?.i64()?, messages.column(IS_WAMID)?.bool()?);
     let mut met: PlHashMap<Option<i64>, u8> = PlHashMap::default();
@@ -77,12 +102,11 @@ fn near(messages: DataFrame) -> PolarsResult<DataFrame> {
     ]);
     let of = Others { key: KEY, id: IS_WAMID, at: AT, within: WITHIN };
     let near = others(of_both, of, IS_NEAR).filter(col(IS_NEAR));
-    near.select([MESSAGE_KEY, IS_NEAR].map(col)).collect()
+    near.select([MESSAGE_KEY, IN_RANGE].map(col)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::df;
     use proptest::prelude::*;
 
     use super::*;
@@ -101,6 +125,7 @@ mod tests {
                 KEY => given.iter().map(|message| message.0).collect::<Vec<_>>(),
                 IS_WAMID => given.iter().map(|message| message.1).collect::<Vec<_>>(),
                 AT => given.iter().map(|message| message.2 * SECOND).collect::<Vec<_>>(),
+                IN_RANGE => vec![true; given.len()],
             ];
             let found = near(messages.unwrap()).unwrap();
             let found = found.column(MESSAGE_KEY).unwrap().i64().unwrap().clone();

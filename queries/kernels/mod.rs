@@ -118,10 +118,12 @@ where
         debug_assert_eq!(**found.schema(), *of_node(&given), "columns of the node `{what}`");
         Ok(found)
     };
-    DslBuilder::from(input.logical_plan)
+    // A plan that forbids an optimisation still does above the node.
+    let optimizations = input.get_current_optimizations();
+    let plan = DslBuilder::from(input.logical_plan)
         .map(checked, OptFlags::empty(), Some(Arc::new(of_plan)), name.into())
-        .build()
-        .into()
+        .build();
+    LazyFrame::from(plan).with_optimizations(optimizations)
 }
 
 /// Rows that several branches of a plan read and filter, computed once.

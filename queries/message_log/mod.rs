@@ -16,7 +16,6 @@ use wabalake_data::tables::messages::{
 };
 use wabalake_data::tables::{audience_tags, persons};
 
-use crate::query::filters::Choice;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
 
@@ -129,7 +128,10 @@ impl Query for MessageLog {
         let messages = params.days.scan(tables, &messages::TABLE);
         let messages = params.filters.of(messages, tables);
         let messages = params.phone.of_people(messages, tables)?;
-        Ok(params.status.of(messages.with_column(status())))
+        Ok(match has_status(&params.status) {
+            Some(has_status) => messages.filter(has_status),
+            None => messages,
+        })
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -138,18 +140,18 @@ impl Query for MessageLog {
     }
 }
 
-/// The final state of an outgoing message; null for an incoming one.
-fn status() -> Expr {
-    when(outgoing().not())
-        .then(lit(Null {}))
-        .when(message_failed())
-        .then(lit("failed"))
-        .when(message_read())
-        .then(lit("seen"))
-        .when(message_delivered())
-        .then(lit("delivered"))
-        .when(message_sent())
-        .then(lit("sent"))
-        .otherwise(lit("created"))
-        .alias(filters::MessageStatus::COLUMN)
+/// Predicate: the final state of an outgoing message is one of those asked for; an incoming one has none. `None`
+/// if all messages pass.
+///
+/// It is made of conditions on columns, so that a scan reads the others of the messages that pass only.
+fn has_status(asked: &Only<filters::MessageStatus>) -> Option<Expr> {
+    let is_in_state = |state: &str| match state {
+        "failed" => message_failed(),
+        "seen" => message_read(),
+        "delivered" => message_delivered().and(message_read().not()),
+        "sent" => message_sent().and(message_delivered().not()).and(message_failed().not()),
+        _ => message_sent().not().and(message_failed().not()),
+    };
+    let states = asked.allowed().iter().map(|state| outgoing().and(is_in_state(state)));
+    states.chain(asked.lets_null_pass().then(|| outgoing().not())).reduce(Expr::or)
 }

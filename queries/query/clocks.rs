@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
 use polars::prelude::{
     DataFrame, DataType, Expr, Field, Int64Chunked, IntoColumn, JoinArgs, JoinType, LazyFrame,
@@ -47,9 +48,8 @@ const QUARTER: i64 = HOUR / 4;
 /// How far apart the stamps of one delivery may be: the clock of a zone is at most 14 hours from UTC.
 const WITHIN: i64 = 15 * HOUR;
 
-/// Pairs of a session's finish and its latest closing event: [`REFERENCE_AT`], [`MONTH`], [`MINUTES`] and
-/// columns of sessions that are brought along.
-pub fn of_sessions(tables: &Tables, brought: &[&str]) -> LazyFrame {
+/// Pairs of a session's finish and its latest closing event: [`REFERENCE_AT`], [`MONTH`] and [`MINUTES`].
+pub fn of_sessions(tables: &Tables) -> LazyFrame {
     let session = [col(SESSION_KEY)];
     let closed = tables
         .scan(&closures::TABLE)
@@ -60,12 +60,12 @@ pub fn of_sessions(tables: &Tables, brought: &[&str]) -> LazyFrame {
     let finished = tables
         .scan(&sessions::TABLE)
         .filter(col(SESSION_FINISHED_TIMESTAMP).is_not_null())
-        .select(with(&own, brought));
-    compared(finished.join(closed, &session, &session, JoinArgs::new(JoinType::Inner)), brought)
+        .select(own);
+    compared(finished.join(closed, &session, &session, JoinArgs::new(JoinType::Inner)), &[])
 }
 
 /// Pairs of a deployment's delivery and that of a template message to the same person: each is the only one
-/// near the other. The columns are those of [`of_sessions`], with columns of deployments.
+/// near the other. The columns are those of [`of_sessions`], and columns of deployments that are brought along.
 ///
 /// # Errors
 /// Those of building a plan.
@@ -107,6 +107,17 @@ fn compared(pairs: LazyFrame, brought: &[&str]) -> LazyFrame {
         (quarters * lit(15_i64)).alias(MINUTES),
     ];
     pairs.with_column(col(REFERENCE_AT).cast(instant())).select(with(&own, brought))
+}
+
+/// The minutes from the reference to another stamp, both in microseconds, as [`MINUTES`] has them.
+pub fn minutes_apart(at: i64, reference: i64) -> i64 {
+    at.wrapping_sub(reference).wrapping_add(QUARTER / 2).div_euclid(QUARTER) * 15
+}
+
+/// The UTC month of an instant in microseconds: the number of days from 1970 to its first date.
+pub fn month_of(at: i64) -> Option<i32> {
+    let date = DateTime::from_timestamp_micros(at)?.date_naive();
+    Some(date.with_day(1)?.to_epoch_days())
 }
 
 /// Which months have a mode.

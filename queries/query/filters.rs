@@ -375,7 +375,7 @@ choices! {
     VariableName: String = "name" of variables::VARIABLE,
         "Only these variables", |word| Ok(word.to_owned());
 
-    /// `--status`, of rows that have the column [`MessageStatus::COLUMN`].
+    /// `--status`, which the query applies to several columns.
     MessageStatus: String = "status" of "status",
         "Only outgoing messages in these states (created, sent, delivered, seen, failed)",
         |word| one_of(&MESSAGE_STATUSES, word),

@@ -16,20 +16,22 @@ mod points;
 mod summaries;
 
 use polars::prelude::{
-    JoinCoalesce, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_lf_diagonal, concat_str,
+    Field, JoinCoalesce, Schema, UnionArgs, UnpivotArgsDSL, by_name, concat, concat_lf_diagonal,
+    concat_str,
 };
 use wabalake_data::tables::{
-    markets, message_summaries, messages, meta_points, rates, session_summaries, sessions,
+    instant, markets, message_summaries, messages, meta_points, rates, session_summaries, sessions,
 };
 use wabalake_data::{Invalid, Table};
 
-use crate::query::Type;
+use crate::kernels::node;
 use crate::query::billing::conversations::FreeSessions;
 use crate::query::billing::money::{self, millionths};
 use crate::query::billing::rules::PricingOptions;
 use crate::query::measures::from_millionths;
 use crate::query::monthly;
 use crate::query::prelude::*;
+use crate::query::{ENGINE, Type};
 
 /// See the [module](self) for the question it answers.
 pub struct Reconcile;
@@ -129,12 +131,10 @@ impl Query for Reconcile {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let [sessions, conversations] = conversations(tables, params)?;
         let compared = concat(
             [
                 summaries::messages(tables, params),
-                sessions,
-                conversations,
+                conversations(tables, params)?,
                 points::analytics(tables, params),
                 points::pricing_analytics(tables, params)?,
             ],
@@ -154,7 +154,9 @@ impl Query for Reconcile {
                 share_pct(millionths(difference()), millionths(col(REPORTED)))
                     .alias(DIFFERENCE_PCT),
                 (size(difference()) * lit(100.0)).lt_eq(allowed).alias(WITHIN_TOLERANCE),
-            ]))
+            ])
+            // A scan that reports share keeps all messages for those that begin later.
+            .with_comm_subplan_elim(false))
     }
 
     fn bind(params: &Params) -> Bindings {
@@ -170,7 +172,7 @@ impl Query for Reconcile {
 }
 
 /// `session-summary` and `conversation-analytics`, for which conversations are priced once.
-fn conversations(tables: &Tables, params: &Params) -> PolarsResult<[LazyFrame; 2]> {
+fn conversations(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
     const COUNTED_FOR: &str = "counted_for";
     const SESSIONS: &str = "sessions";
     const POINTS: &str = "points";
@@ -192,8 +194,28 @@ fn conversations(tables: &Tables, params: &Params) -> PolarsResult<[LazyFrame; 2
             concat_lf_diagonal(both, UnionArgs::default())
         },
     )?;
-    let of = |what: &'static str| counts.clone().filter(col(COUNTED_FOR).eq(lit(what)));
-    Ok([sessions.compared(of(SESSIONS), params), points.compared(of(POINTS))])
+    // Both compare the same counts, which are few.
+    let days = params.days;
+    let name = format!("counts of conversations compared: {days:?}");
+    Ok(node(counts, name, schema(), move |counts| {
+        let of = |what: &'static str| counts.clone().lazy().filter(col(COUNTED_FOR).eq(lit(what)));
+        let both = [sessions.compared(of(SESSIONS), days), points.compared(of(POINTS))];
+        let both = concat(both, UnionArgs::default())?;
+        Ok(both.collect_with_engine(ENGINE)?.unwrap_single())
+    }))
+}
+
+/// The columns of [`compare`].
+fn schema() -> Schema {
+    let fields = [
+        (WHAT, DataType::String),
+        (BUCKET, instant()),
+        (KEY, DataType::String),
+        (METRIC, DataType::String),
+        (COMPUTED, Type::Money.data_type()),
+        (REPORTED, Type::Money.data_type()),
+    ];
+    fields.map(|(name, of)| Field::new(name.into(), of)).into_iter().collect()
 }
 
 /// One side of the comparison: a row per bucket, key and metric, with the exact value.

@@ -42,7 +42,8 @@ pub(super) fn messages(tables: &Tables, params: &Params) -> LazyFrame {
     ]);
     let computed = of_reported(messages, &reported).group_by(&grouped_by).agg(message_counts());
     let reported = reported.group_by(&grouped_by).agg(COUNTS.map(|c| sum_or_null(c).alias(c)));
-    let [computed, reported] = [computed, reported].map(|figures| named(figures, &key, params));
+    let [computed, reported] =
+        [computed, reported].map(|figures| named(figures, &key, params.days));
     compare("message-summary", side(computed, &COUNTS, COMPUTED), side(reported, &COUNTS, REPORTED))
 }
 
@@ -82,12 +83,11 @@ impl Sessions {
     }
 
     /// What [`Self::counted`] returned, beside the reported summaries.
-    pub(super) fn compared(&self, counts: LazyFrame, params: &Params) -> LazyFrame {
+    pub(super) fn compared(&self, counts: LazyFrame, days: DayRange) -> LazyFrame {
         const METRICS: [&str; 2] = [NUMBER_OF_SESSIONS, AMOUNT];
         let computed = counts.with_column(money::cost().alias(AMOUNT));
         let reported = summed_sessions(self.reported.clone(), &self.grouped_by);
-        let [computed, reported] =
-            [computed, reported].map(|rows| named(rows, &OF_SESSIONS, params));
+        let [computed, reported] = [computed, reported].map(|rows| named(rows, &OF_SESSIONS, days));
 
         // Amounts in different currencies are not compared.
         let currency = reported.clone().select([col(BUCKET), col(KEY), col(REPORTED_IN)]);
@@ -139,8 +139,8 @@ fn of_reported(rows: LazyFrame, reported: &LazyFrame) -> LazyFrame {
 }
 
 /// Adds the midnight of the date and the text of the key.
-fn named(figures: LazyFrame, key: &[&str], params: &Params) -> LazyFrame {
-    let [start, _] = Clock::Day.bounds(&col(DATE), params.days.timezone());
+fn named(figures: LazyFrame, key: &[&str], days: DayRange) -> LazyFrame {
+    let [start, _] = Clock::Day.bounds(&col(DATE), days.timezone());
     let midnight = (start * lit(1_000_000_i64)).cast(instant());
     figures.with_columns([midnight.alias(BUCKET), key_of(key).alias(KEY)])
 }

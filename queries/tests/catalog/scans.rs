@@ -35,7 +35,11 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
         &["conversions", "sessions"],
         "a conversion that names a person is attributed to sessions of the whole lake",
     ),
-    ("reconcile", &["messages", "meta_points"], "each report has its own rows"),
+    (
+        "reconcile",
+        &["message_summaries", "messages", "meta_points"],
+        "each report has its own rows",
+    ),
     ("redirect-paths", &["sessions"], "sessions and their parents"),
     ("session-chains", &["sessions"], "sessions and their parents"),
     ("template-performance", &["messages"], "messages and the replies to them"),
