@@ -135,7 +135,7 @@ impl Query for DataQuality {
             tallies.push(tally(rows, examined.table, &checks)?);
         }
         tallies.push(named::tallies(tables, &params.days)?);
-        tallies.push(twice::tally(tables, &params.days)?);
+        tallies.push(twice::tally(tables, &params.days));
         tallies.push(clocks::tally(tables, &params.days)?);
         tallies.push(of_loads(tables)?);
         let share = share_pct(col(FAILING), col(ROWS));
