@@ -22,7 +22,7 @@ use wabalake_data::tables::messages::{
 use wabalake_data::tables::rates::CATEGORY;
 
 use super::money;
-use super::prices::{self, DATED, UnitsSql};
+use super::prices::{self, DATED};
 use crate::query::measures::outgoing;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -44,14 +44,6 @@ const MONTH: &str = "month_of_start";
 /// The relation of the SQL fragment `{conversations}` that has a row for each conversation, numbered and
 /// priced, with the columns of its first message. A slot of that name selects those that count.
 pub const OFFERED: &str = "offered";
-
-/// The units of the SQL fragment `{conversations}`.
-const UNITS: UnitsSql = UnitsSql {
-    numbered: "numbered",
-    unit: "numbered.conversation_id",
-    category: "numbered.category",
-    card: "rates",
-};
 
 /// How a changed message affects what conversations are counted and cost.
 ///
@@ -80,7 +72,7 @@ impl FreeSessions {
     /// conversations.
     pub fn bind(self, bindings: Bindings) -> Bindings {
         let bindings = bindings.integer("free_sessions", self.free_sessions);
-        UNITS.bind(bindings).slot(OFFERED, OFFERED.to_owned())
+        prices::bind(bindings).slot(OFFERED, OFFERED.to_owned())
     }
 }
 

@@ -159,7 +159,7 @@ fn of_market(column: &str) -> String {
 }
 
 /// Binds the slot of the SQL fragment `{markets}`.
-fn bind(bindings: Bindings) -> Bindings {
+pub fn bind(bindings: Bindings) -> Bindings {
     let line = |market: reference::Market| {
         let name = market.name.literal();
         format!("({name}, DATE '{}', '{}')", market.valid_from, market.countries)

@@ -87,7 +87,25 @@ offered AS (
         numbered.*,
         rates.price,
         rates.currency,
-    {rate_of_unit}
+        row_number() OVER (
+            PARTITION BY numbered.conversation_id
+            ORDER BY
+                rates.country NULLS LAST,
+                rates.market NULLS LAST,
+                rates.effective_from DESC NULLS LAST,
+                rates.tier_from DESC NULLS LAST
+        ) AS preference
+    FROM numbered
+    LEFT JOIN rates
+        ON rates.category = numbered.category
+        AND rates.effective_from <= numbered.dated
+        AND CASE
+            WHEN rates.country IS NOT NULL
+                THEN rates.country = numbered.country AND rates.tier_from <= numbered.number
+            WHEN rates.market IS NOT NULL
+                THEN rates.market = numbered.market AND rates.tier_from <= numbered.market_number
+            ELSE rates.tier_from <= numbered.number
+        END
 ),
 conversations AS (
     SELECT
