@@ -55,7 +55,8 @@ fn holding(cloud: &Arc<Cloud>) -> Vec<String> {
     let holds = |text: &str| text.contains(PHONE) || text.contains("of theirs");
     let mut found = Vec::new();
     for entry in place.list(&Key::root(), None).unwrap() {
-        let bytes = place.read(&entry.key).unwrap().unwrap();
+        // A lock of another machine may be gone since it was listed.
+        let Some(bytes) = place.read(&entry.key).unwrap() else { continue };
         let mut held = holds(&String::from_utf8_lossy(&bytes));
         if entry.key.name().ends_with(".parquet") && entry.key.parent().name() != "_delta_log" {
             let rows = ParquetReader::new(std::io::Cursor::new(bytes)).finish().unwrap();
