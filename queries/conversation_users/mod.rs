@@ -39,7 +39,7 @@ use wabalake_data::tables::{SESSION_KEY, audience_tags, variables};
 use wabalake_data::{Invalid, Table};
 
 use self::captured::{DEPLOYMENT_KEY, captured, deployment_key};
-use crate::kernels::attached;
+use crate::kernels::matched::matched;
 use crate::query::filters::{Choice, listed_or_any};
 use crate::query::json::json_text_sql;
 use crate::query::prelude::*;
@@ -172,7 +172,7 @@ impl Query for ConversationUsers {
         let others = Self::SPEC.columns.iter().filter(|column| column.name != VARIABLES);
         let columns: Vec<Expr> =
             others.map(|column| col(column.name)).chain([deployment_key()]).collect();
-        let users = attached(users.select(columns), DEPLOYMENT_KEY, variables, VARIABLES)?;
+        let users = matched(users.select(columns), variables, DEPLOYMENT_KEY, &[VARIABLES])?;
         Ok(users.with_column(col(VARIABLES).fill_null(lit("{}"))))
     }
 

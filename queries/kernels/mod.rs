@@ -14,7 +14,6 @@ use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-pub mod attached;
 pub mod beyond;
 pub mod counted;
 pub mod dictionary;
@@ -42,12 +41,12 @@ pub mod visits;
 pub mod waiting;
 pub mod windows;
 
-pub use attached::attached;
 pub use first_visits::first_visits;
 pub use firsts::firsts;
 pub use keys::{key_of, key_of_text};
 
-/// The threads that kernels share, one for each core.
+/// The threads that kernels share: as many as `RAYON_NUM_THREADS`, else one for each core, whatever
+/// `POLARS_MAX_THREADS` says.
 static CORES: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     let builder = ThreadPoolBuilder::new().thread_name(|thread| format!("kernel-{thread}"));
     builder.build().ok()
