@@ -62,12 +62,7 @@ pub fn before(
     brought: &'static [&'static str],
 ) -> LazyFrame {
     let name = format!("gaps between messages of each person and line: {by:?} {asked} {brought:?}");
-    gaps_of(messages, by, name, brought, move |messages| {
-        let is_asked = truths(messages, asked)?;
-        let is_asked = move |_: &Message, message: &Message| is_asked[message.row as usize];
-        let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &is_asked));
-        Ok(find)
-    })
+    between(messages, by, name, asked, brought, |_, is_asked| is_asked)
 }
 
 /// The gaps within runs: those of [`before`] where the message before is `asked` about, too.
@@ -78,12 +73,24 @@ pub fn in_runs(
     brought: &'static [&'static str],
 ) -> LazyFrame {
     let name = format!("gaps within runs of messages: {by:?} {asked} {brought:?}");
+    between(messages, by, name, asked, brought, |before, is_asked| before && is_asked)
+}
+
+/// The gaps for which `counts` is true of whether the message before and the message are `asked` about.
+fn between(
+    messages: LazyFrame,
+    by: By,
+    name: String,
+    asked: &'static str,
+    brought: &'static [&'static str],
+    counts: fn(bool, bool) -> bool,
+) -> LazyFrame {
     gaps_of(messages, by, name, brought, move |messages| {
-        let is_asked = truths(messages, asked)?;
-        let both = move |before: &Message, message: &Message| {
-            is_asked[before.row as usize] && is_asked[message.row as usize]
-        };
-        let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &both));
+        let asked = truths(messages, asked)?;
+        let asked = move |message: &Message| asked[message.row as usize];
+        let counts =
+            move |before: &Message, message: &Message| counts(asked(before), asked(message));
+        let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &counts));
         Ok(find)
     })
 }
