@@ -20,7 +20,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use polars::prelude::*;
 use wabalake_data::tables::persons::PERSON;
@@ -36,6 +36,8 @@ use crate::error::Result;
 #[derive(Debug, Default)]
 pub struct Persons {
     of: PlHashMap<Arc<str>, Arc<str>>,
+    /// Of [`Persons::keys`].
+    keys: OnceLock<PlHashMap<i64, i64>>,
 }
 
 impl Persons {
@@ -50,7 +52,7 @@ impl Persons {
         }
         let names = identities::TABLE.columns.iter().map(|column| col(column.name));
         let rows = identities.scan()?.select(names.collect::<Vec<_>>()).collect()?;
-        Ok(Self { of: groups::persons(&links(&rows)?) })
+        Ok(Self { of: groups::persons(&links(&rows)?), keys: OnceLock::new() })
     }
 
     /// Returns `true` if no user id is linked to anything.
@@ -97,8 +99,9 @@ impl Persons {
     }
 
     /// The hash of the person of each user id, by the hash of the user id.
-    fn keys(&self) -> PlHashMap<i64, i64> {
-        self.of.iter().map(|(id, person)| (text_key(id), text_key(person))).collect()
+    fn keys(&self) -> &PlHashMap<i64, i64> {
+        let keyed = || self.of.iter().map(|(id, person)| (text_key(id), text_key(person)));
+        self.keys.get_or_init(|| keyed().collect())
     }
 }
 

@@ -177,17 +177,18 @@ fn is_counted(file: &DataFile) -> bool {
 ///
 /// The key of the person is found by that of the own one, so a plan that needs no more reads no texts.
 fn seen(rows: LazyFrame, persons: &Arc<Persons>) -> LazyFrame {
-    let (people, keys) = (Arc::clone(persons), persons.keys());
+    let [people, keyed] = [persons, persons].map(Arc::clone);
     let person = key_part(OWN_PERSON).map(
         move |own| Ok(people.seen(own.str()?).with_name(own.name().clone()).into_column()),
         |_, field| Ok(field.clone()),
     );
     let person = person.alias(USER_PHONE);
-    if keys.is_empty() {
+    if persons.is_empty() {
         return rows.with_column(person);
     }
     let key = col(USER_KEY).map(
         move |own| {
+            let keys = keyed.keys();
             let seen = |own: i64| keys.get(&own).copied().unwrap_or(own);
             Ok(own.i64()?.apply_values(seen).into_column())
         },
