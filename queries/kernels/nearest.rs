@@ -1,9 +1,13 @@
 //! Search for the nearest event of the same person before or after each moment.
 
-use polars::prelude::{DataFrame, IdxCa, Int64Chunked, LazyFrame, NewChunkedArray, PolarsResult};
+use polars::prelude::{
+    DataFrame, IdxCa, Int64Chunked, LazyFrame, NamedFrom, NewChunkedArray, PolarsResult, Series,
+    StringChunked, col, lit,
+};
 
 use super::parts::Parts;
 use super::{adding, places};
+use crate::query::ENGINE;
 
 /// Which event a moment is joined with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,21 +33,36 @@ pub struct Search {
     pub within: i64,
     /// The columns that moments get from their event; null without one.
     pub found: Vec<String>,
-    /// A column of texts: of several events at one time the one with the greatest counts. Any without it.
-    pub greatest: Option<String>,
+}
+
+/// Of several events of one key and time, the one with the greatest text counts.
+///
+/// Texts are long, and few events have the time of another. So events are searched without their texts, and once
+/// more with them for the keys where it matters.
+#[derive(Clone)]
+pub struct Greatest {
+    /// The column of texts.
+    pub text: &'static str,
+    /// The events with their texts.
+    pub events: LazyFrame,
 }
 
 /// A row as (key, time, kind and place): at one time, events come first in the direction of the search.
 type Row = (i64, i64, u64);
 
 /// Returns the moments among rows of moments and events, in their order and with the same columns, each with
-/// what its nearest event brings.
-pub fn nearest(rows: LazyFrame, search: Search) -> LazyFrame {
-    let name = format!("nearest event: {search:?}");
-    adding(rows, name, Vec::new(), move |rows| joined(&rows, &search))
+/// what its nearest event brings. Of several events at one time, any counts without `greatest`.
+pub fn nearest(rows: LazyFrame, search: Search, greatest: Option<Greatest>) -> LazyFrame {
+    let by = greatest.as_ref().map(|greatest| greatest.text);
+    let name = format!("nearest event: {search:?}, greatest {by:?}");
+    adding(rows, name, Vec::new(), move |rows| joined(&rows, &search, greatest.as_ref()))
 }
 
-fn joined(rows: &DataFrame, search: &Search) -> PolarsResult<DataFrame> {
+fn joined(
+    rows: &DataFrame,
+    search: &Search,
+    greatest: Option<&Greatest>,
+) -> PolarsResult<DataFrame> {
     let is_moment = rows.column(&search.is_moment)?.bool()?;
     let count =
         rows.height() - is_moment.iter().filter(|is_moment| *is_moment == Some(true)).count();
@@ -54,19 +73,46 @@ fn joined(rows: &DataFrame, search: &Search) -> PolarsResult<DataFrame> {
     } else {
         rows.split_at(start)
     };
-    let place = places_of_events(&moments, &events, search)?;
-    for column in events.select(&search.found)?.take(&place)?.into_columns() {
+    let mut brought = events.select(&search.found)?;
+    let Found { pairs, tied } = found(&moments, &events, search, None)?;
+    let mut places = vec![None; moments.height()];
+    for (moment, event) in pairs {
+        places[moment as usize] = Some(event);
+    }
+    if let Some(greatest) = greatest.filter(|_| !tied.is_empty()) {
+        let of_tied = lit(Series::new(search.key.as_str().into(), &tied)).implode(true);
+        let events = greatest.events.clone().filter(col(&search.key).is_in(of_tied, false));
+        let events = events.collect_with_engine(ENGINE)?.unwrap_single();
+        let texts = events.column(greatest.text)?.str()?.rechunk().into_owned();
+        let before = u32::try_from(brought.height()).unwrap_or(u32::MAX);
+        brought.vstack_mut_owned(events.select(&search.found)?)?;
+        for (moment, event) in found(&moments, &events, search, Some(&texts))?.pairs {
+            places[moment as usize] = Some(before.saturating_add(event));
+        }
+    }
+    let places = IdxCa::from_iter_options("place".into(), places.into_iter());
+    for column in brought.take(&places)?.into_columns() {
         moments.with_column(column)?;
     }
     Ok(moments)
 }
 
-/// The place of the event of each moment.
-fn places_of_events(
+/// What moments find.
+#[derive(Default)]
+struct Found {
+    /// The places of moments, each with that of its event.
+    pairs: Vec<(u32, u32)>,
+    /// Keys, perhaps repeated, of moments for which several events of one time are the nearest.
+    tied: Vec<i64>,
+}
+
+/// Finds the event of each moment: at one time the one with the greatest text, any without texts.
+fn found(
     moments: &DataFrame,
     events: &DataFrame,
     search: &Search,
-) -> PolarsResult<IdxCa> {
+    texts: Option<&StringChunked>,
+) -> PolarsResult<Found> {
     let moments_follow = search.which == Nearest::LastBefore;
     let keyed =
         |rows: &DataFrame, follows: bool| -> PolarsResult<(Int64Chunked, Int64Chunked, u64)> {
@@ -80,12 +126,8 @@ fn places_of_events(
         let rows = keys.iter().zip(times.iter()).zip(places());
         rows.filter_map(|((key, at), place)| Some((key?, (key?, at?, *kind | u64::from(place)))))
     });
-    let ids = match &search.greatest {
-        Some(greatest) => Some(events.column(greatest)?.str()?.rechunk().into_owned()),
-        None => None,
-    };
     let is_greater = |one: u32, other: u32| {
-        ids.as_ref().is_none_or(|ids| ids.get(one as usize) >= ids.get(other as usize))
+        texts.is_none_or(|texts| texts.get(one as usize) >= texts.get(other as usize))
     };
     let of_part = |mut rows: Vec<Row>| {
         rows.sort_unstable();
@@ -95,33 +137,52 @@ fn places_of_events(
         }
     };
     let parts = Parts::by_key(rows, moments.height() + events.height()).map(of_part);
-    let mut places = vec![None; moments.height()];
-    for (moment, event) in parts.into_iter().flatten() {
-        places[moment as usize] = Some(event);
+    let mut all = Found::default();
+    for part in parts {
+        all.pairs.extend(part.pairs);
+        all.tied.extend(part.tied);
     }
-    Ok(IdxCa::from_iter_options("place".into(), places.into_iter()))
+    Ok(all)
 }
 
-/// The places of the moments, each with that of the last event of its key before it in this order.
+/// Pairs each moment with the last event of its key before it in this order.
 fn matched<'a>(
     rows: impl Iterator<Item = &'a Row>,
     moments_follow: bool,
     within: i64,
     is_greater: impl Fn(u32, u32) -> bool,
-) -> Vec<(u32, u32)> {
+) -> Found {
     let within = u64::try_from(within).unwrap_or_default();
-    let mut found = Vec::new();
-    let mut last: Option<(i64, i64, u32)> = None;
+    let mut found = Found::default();
+    let mut last: Option<Last> = None;
     for (key, at, place) in rows {
         let follows = place >> u32::BITS == 1;
         let place = u32::try_from(place & u64::from(u32::MAX)).unwrap_or_default();
-        let of_key = last.filter(|last| last.0 == *key);
+        let of_key = last.filter(|last| last.key == *key);
         if follows == moments_follow {
-            let near = of_key.filter(|last| last.1.abs_diff(*at) <= within);
-            found.extend(near.map(|event| (place, event.2)));
-        } else if of_key.is_none_or(|last| last.1 != *at || is_greater(place, last.2)) {
-            last = Some((*key, *at, place));
+            let Some(event) = of_key.filter(|last| last.at.abs_diff(*at) <= within) else {
+                continue;
+            };
+            found.pairs.push((place, event.place));
+            if event.is_tied {
+                found.tied.push(*key);
+            }
+        } else {
+            let tied = of_key.filter(|last| last.at == *at);
+            let greatest = tied.map(|last| last.place).filter(|last| !is_greater(place, *last));
+            let place = greatest.unwrap_or(place);
+            last = Some(Last { key: *key, at: *at, place, is_tied: tied.is_some() });
         }
     }
     found
+}
+
+/// An event that the next moment may find.
+#[derive(Clone, Copy)]
+struct Last {
+    key: i64,
+    at: i64,
+    place: u32,
+    /// Another event has the same key and time.
+    is_tied: bool,
 }

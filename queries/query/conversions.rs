@@ -23,7 +23,7 @@ use wabalake_data::tables::{CURRENCY, SESSION_KEY, USER_KEY};
 
 use super::billing::money;
 use super::filters::{Choice, Only};
-use super::joins::{self, Nearest};
+use super::joins::{self, Greatest, Nearest};
 use super::measures::{rows, visit};
 use super::numbers::whole;
 use super::sql::Bindings;
@@ -34,7 +34,6 @@ use crate::kernels;
 const CONVERTED: &str = "converted";
 const STARTED: &str = "started";
 const VISIT_KEY: &str = "visit_key";
-const VISIT_ID: &str = "visit_id";
 
 /// The value of `--conversion-window-days` by default.
 const WINDOW_DAYS: i64 = 7;
@@ -103,24 +102,27 @@ impl Conversions {
         // Read once for both: the people that are searched for, and the rows.
         let moments = kernels::once(conversions.select([&moment[..], &what].concat()));
         let of_them = moments.clone().filter(col(USER_KEY).is_not_null()).select([col(USER_KEY)]);
-        let starts = tables
-            .scan(&sessions::TABLE)
-            .filter(visit())
-            .select([
-                col(USER_KEY),
-                micros(SESSION_STARTED_TIMESTAMP).alias(STARTED),
-                col(SESSION_KEY).alias(VISIT_KEY),
-                col(SESSION_ID).alias(VISIT_ID),
-            ])
-            .join(of_them, [col(USER_KEY)], [col(USER_KEY)], JoinArgs::new(JoinType::Semi));
+        let start = [
+            col(USER_KEY),
+            micros(SESSION_STARTED_TIMESTAMP).alias(STARTED),
+            col(SESSION_KEY).alias(VISIT_KEY),
+        ];
+        let visits = tables.scan(&sessions::TABLE).filter(visit());
+        // At equal times the greater id counts.
+        let with_ids = visits.clone().select([&start[..], &[col(SESSION_ID)]].concat());
+        let starts = visits.select(start).join(
+            of_them,
+            [col(USER_KEY)],
+            [col(USER_KEY)],
+            JoinArgs::new(JoinType::Semi),
+        );
         let found = joins::nearest_of(
             Nearest::LastBefore,
             (moments, CONVERTED),
             (starts, STARTED, &[VISIT_KEY]),
             &[USER_KEY],
             self.conversion_window_days * DAY,
-            // At equal times the greater id counts.
-            Some(VISIT_ID),
+            Some(Greatest { text: SESSION_ID, events: with_ids }),
         )?;
         let session = col(SESSION_KEY).fill_null(col(VISIT_KEY));
         let found = found.select([&[session], &what[..]].concat());

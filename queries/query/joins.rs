@@ -13,7 +13,7 @@ use wabalake_data::tables::text_key;
 
 use crate::kernels::nearest::{self as kernel, Search};
 
-pub use crate::kernels::nearest::Nearest;
+pub use crate::kernels::nearest::{Greatest, Nearest};
 
 /// Left join by a nullable key, such as `session_key`. Rows with a null key match nothing.
 ///
@@ -50,7 +50,10 @@ pub fn nearest(
     nearest_of(which, moments, events, of, within, None)
 }
 
-/// [`nearest`], where of several events at one time the one with the greatest text in a column counts.
+/// [`nearest`], where of several events at one time the one with the greatest text counts.
+///
+/// The events of [`Greatest`] are the same with the text, or more: only those that share their key and time with
+/// another are collected.
 ///
 /// # Errors
 /// Those of building a plan.
@@ -60,7 +63,7 @@ pub fn nearest_of(
     (events, happened, brought): (LazyFrame, &str, &[&str]),
     of: &[&str],
     within: i64,
-    greatest: Option<&str>,
+    greatest: Option<Greatest>,
 ) -> PolarsResult<LazyFrame> {
     let is_known = of.iter().map(|column| col(*column).is_not_null()).fold(lit(true), Expr::and);
     let marked = |rows: LazyFrame, is_moment: bool| {
@@ -68,8 +71,8 @@ pub fn nearest_of(
         let key = || when(is_known.clone()).then(one_key(of)).otherwise(lit(NULL)).alias(KEY);
         if of.len() > 1 { rows.with_column(key()) } else { rows }
     };
-    let events = events.with_column(col(happened).alias(at));
-    let rows = [marked(events, false), marked(moments, true)];
+    let as_rows = |events: LazyFrame| marked(events.with_column(col(happened).alias(at)), false);
+    let rows = [as_rows(events), marked(moments, true)];
     let search = Search {
         which,
         key: if let [only] = of { *only } else { KEY }.to_owned(),
@@ -77,10 +80,12 @@ pub fn nearest_of(
         is_moment: IS_MOMENT.to_owned(),
         within,
         found: [&[happened], brought].concat().into_iter().map(str::to_owned).collect(),
-        greatest: greatest.map(str::to_owned),
     };
-    let found = kernel::nearest(concat_lf_diagonal(rows, UnionArgs::default())?, search);
-    let helpers = [Some(IS_MOMENT), Some(KEY).filter(|_| of.len() > 1), greatest];
+    let greatest =
+        greatest.map(|Greatest { text, events }| Greatest { text, events: as_rows(events) });
+    let rows = concat_lf_diagonal(rows, UnionArgs::default())?;
+    let found = kernel::nearest(rows, search, greatest);
+    let helpers = [Some(IS_MOMENT), Some(KEY).filter(|_| of.len() > 1)];
     Ok(found.drop(by_name(helpers.into_iter().flatten(), true, false)))
 }
 
@@ -167,10 +172,10 @@ mod tests {
                 let events = frame(&happenings, "happened").lazy().with_row_index("event", None);
                 // At one time, the event with the greatest text counts, which is the last of them.
                 let text = (col("event") + lit(100)).cast(DataType::String).alias("text");
-                let events = events.with_column(text);
                 let events = if of.len() > 1 { events } else { events.drop(by_name(["line"], true, false)) };
+                let greatest = Greatest { text: "text", events: events.clone().with_column(text) };
                 let brought = (events, "happened", &["event"][..]);
-                let found = nearest_of(which, (rows, "at"), brought, of, within, Some("text"));
+                let found = nearest_of(which, (rows, "at"), brought, of, within, Some(greatest));
                 let found = found.unwrap();
                 let expected = moments.iter().map(|(person, line, at)| {
                     let own = (0..).zip(&happenings).filter(|(_, event)| {

@@ -37,7 +37,7 @@ use wabalake_data::tables::{MESSAGE_KEY, USER_KEY, USER_PHONE, audience_tags};
 
 use crate::kernels::once;
 use crate::query::failures;
-use crate::query::joins::{Nearest, nearest_of};
+use crate::query::joins::{Greatest, Nearest, nearest_of};
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::time::{HOUR, Span};
@@ -150,7 +150,9 @@ impl Query for TemplateHealth {
         rows: |tables, params| {
             let sent = sent(tables, params, &[col(USER_PHONE), col(CREATED_AT)]);
             let key = [col(MESSAGE_KEY)];
-            let stopped = stopped(sent.clone(), told(tables, params), params.stop_hours)?
+            let with_ids = sent.clone();
+            let sent = once(sent);
+            let stopped = stopped(sent.clone(), with_ids, told(tables, params), params.stop_hours)?
                 .select([col(MESSAGE_KEY), lit(true).alias(STOPS)]);
             let counted = sent.filter(col(IS_COUNTED)).with_column(lit(true).alias(CREATED));
             Ok(counted.join(stopped, &key, &key, JoinArgs::new(JoinType::Left)))
@@ -169,7 +171,9 @@ impl Query for TemplateHealth {
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let was_paused = failures::state_of_code(ERROR_CODE).eq(lit("template_paused"));
         let paused = message_failed().and(was_paused).alias(PAUSED_FAILURES);
-        let (sent, told) = (sent(tables, params, &[paused]), told(tables, params));
+        let (with_ids, told) = (sent(tables, params, &[paused]), told(tables, params));
+        // Read once for the counts and for the stops.
+        let sent = once(with_ids.clone());
         let template = [col(TEMPLATE_NAME)];
         let counted = sent.clone().filter(col(IS_COUNTED)).group_by(&template).agg([
             rows().alias(CREATED),
@@ -177,7 +181,7 @@ impl Query for TemplateHealth {
             rows_where(col(READ)).alias(READ),
             rows_where(col(PAUSED_FAILURES)).alias(PAUSED_FAILURES),
         ]);
-        let stops = stopped(sent, told.clone(), params.stop_hours)?
+        let stops = stopped(sent, with_ids, told.clone(), params.stop_hours)?
             .group_by(&template)
             .agg([rows().alias(STOPS)]);
         let with_stops = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
@@ -208,8 +212,7 @@ impl Query for TemplateHealth {
     }
 }
 
-/// The template messages of the lake, and what counts of them. Read once for the counts and for the
-/// stops. `others` are columns that they have beside these.
+/// The template messages of the lake, and what counts of them. `others` are columns that they have beside these.
 fn sent(tables: &Tables, params: &Params, others: &[Expr]) -> LazyFrame {
     let (messages, passes) = params.filters.marked(tables.scan(&messages::TABLE), tables);
     let in_range = params.range.holds_instant(&col(CREATED_AT));
@@ -225,7 +228,7 @@ fn sent(tables: &Tables, params: &Params, others: &[Expr]) -> LazyFrame {
         in_range.into_iter().fold(passes, Expr::and).alias(IS_COUNTED),
     ];
     let is_template = col(MESSAGE_TYPE).eq(lit("template"));
-    once(messages.filter(is_template).select([&own[..], others].concat()))
+    messages.filter(is_template).select([&own[..], others].concat())
 }
 
 /// The events that tell of a template, or that a person stopped marketing messages: these alone
@@ -294,17 +297,25 @@ fn latest(told: LazyFrame, params: &Params) -> LazyFrame {
 }
 
 /// The messages that count and that a stop belongs to: their template and their key, each once.
-fn stopped(sent: LazyFrame, told: LazyFrame, hours: i64) -> PolarsResult<LazyFrame> {
+///
+/// `with_ids` has the messages `sent` once more; see [`Greatest`].
+fn stopped(
+    sent: LazyFrame,
+    with_ids: LazyFrame,
+    told: LazyFrame,
+    hours: i64,
+) -> PolarsResult<LazyFrame> {
     let is_known = || col(USER_KEY).is_not_null();
     let key = [col(USER_KEY)];
     // The messages of all other people do not matter, and are most.
     let people = told.clone().filter(is_known()).select([col(USER_KEY)]);
     // Events without a person find no message.
     let stops = told.select([col(USER_KEY), col(AT).cast(DataType::Int64).alias(STOPPED)]);
-    let delivered = sent
-        .filter(is_known().and(col(DELIVERED)))
-        .select([USER_KEY, ARRIVED, TEMPLATE_NAME, MESSAGE_KEY, IS_COUNTED, WHATSAPP_ID].map(col))
-        .join(people, &key, &key, JoinArgs::new(JoinType::Semi));
+    let columns = [USER_KEY, ARRIVED, TEMPLATE_NAME, MESSAGE_KEY, IS_COUNTED].map(col);
+    let of_people = |sent: LazyFrame| sent.filter(is_known().and(col(DELIVERED)));
+    let with_ids = of_people(with_ids).select([&columns[..], &[col(WHATSAPP_ID)]].concat());
+    let delivered =
+        of_people(sent).select(columns).join(people, &key, &key, JoinArgs::new(JoinType::Semi));
     let found = nearest_of(
         Nearest::LastBefore,
         (stops, STOPPED),
@@ -312,7 +323,7 @@ fn stopped(sent: LazyFrame, told: LazyFrame, hours: i64) -> PolarsResult<LazyFra
         &[USER_KEY],
         // A stop so many hours later is too late.
         hours * HOUR - 1,
-        Some(WHATSAPP_ID),
+        Some(Greatest { text: WHATSAPP_ID, events: with_ids }),
     )?;
     let message = Some(by_name([MESSAGE_KEY], true, false));
     Ok(found
