@@ -108,14 +108,15 @@ impl Numbers {
         }
         // A table finds few pairs without hashing them.
         let mut known: Vec<Option<u32>> = vec![None; height * width];
-        let found = pairs.map(|pair| {
+        let mut found = Vec::with_capacity(numbers.len());
+        for pair in pairs {
             let known = &mut known[*pair.0 as usize * width + *pair.1 as usize];
-            match *known {
-                Some(found) => Ok(found),
-                None => Ok(*known.insert(self.pairs[at].number(packed(pair))?)),
-            }
-        });
-        found.collect()
+            found.push(match *known {
+                Some(found) => found,
+                None => *known.insert(self.pairs[at].number(packed(pair))?),
+            });
+        }
+        Ok(found)
     }
 
     /// The number of each value of a column of keys.
@@ -210,23 +211,25 @@ fn looked_up<K: Key, V>(
 ) -> PolarsResult<Vec<u32>> {
     let mut known: PlHashMap<K, u32> = PlHashMap::default();
     let mut recent: [Option<(K, u32)>; 1 << RECENT_BITS] = [None; 1 << RECENT_BITS];
-    let numbers = values.map(|(key, value)| {
+    let mut numbers = Vec::with_capacity(values.size_hint().0);
+    for (key, value) in values {
         let recent = &mut recent[place_of(key)];
-        if let Some((same, found)) = *recent
-            && same == key
-        {
-            return Ok(found);
-        }
-        let found = match known.get(&key) {
-            Some(found) => *found,
-            None => {
-                let found = number(value)?;
-                known.insert(key, found);
+        let found = match *recent {
+            Some((same, found)) if same == key => found,
+            _ => {
+                let found = match known.get(&key) {
+                    Some(found) => *found,
+                    None => {
+                        let found = number(value)?;
+                        known.insert(key, found);
+                        found
+                    }
+                };
+                *recent = Some((key, found));
                 found
             }
         };
-        *recent = Some((key, found));
-        Ok(found)
-    });
-    numbers.collect()
+        numbers.push(found);
+    }
+    Ok(numbers)
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, Int64Chunked, LazyFrame, Schema, UInt32Chunked, col,
+    ChunkAgg, Column, DataFrame, DataType, Expr, Field, Int64Chunked, LazyFrame, Schema,
+    UInt32Chunked, col,
 };
 use rayon::prelude::*;
 
@@ -32,7 +33,7 @@ pub fn quantiles(rows: LazyFrame, group: &'static str, of: Vec<Quantiles>) -> La
     let name = format!("quantiles of groups: {group} {of:?}");
     node(rows.select(read), name, schema, move |rows| {
         let groups = rows.column(group)?.u32()?;
-        let until = groups.iter().flatten().max().map_or(0, |last| last + 1);
+        let until = groups.max().map_or(0, |last| last + 1);
         let mut columns = vec![Column::new(group.into(), (0..until).collect::<Vec<u32>>())];
         for Quantiles { of, shares } in &of {
             let found = of_groups(groups, rows.column(of)?.i64()?, until as usize, shares);
