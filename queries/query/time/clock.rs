@@ -174,7 +174,9 @@ impl Clock {
             Self::Week => on_clock(at, zone, DataType::Date, |_, local, _| {
                 days(local) - (days(local) + THURSDAY).rem_euclid(7)
             }),
-            Self::Month => date(at).dt().truncate(lit("1mo")),
+            Self::Month => {
+                on_clock(at, zone, DataType::Date, |_, local, _| month_start(days(local)))
+            }
         }
     }
 
@@ -337,8 +339,23 @@ fn day_starts(
     )
 }
 
-fn days(local: i64) -> i64 {
+/// The days from 1970 to the date of a local time in microseconds.
+pub(crate) fn days(local: i64) -> i64 {
     local.div_euclid(DAY)
+}
+
+/// The days from 1970 to the first date of the month of a date, by the algorithm `civil_from_days` of Howard
+/// Hinnant: years begin in March, so that the day of a leap year is the last one.
+pub(crate) const fn month_start(days: i64) -> i64 {
+    /// From 0000-03-01 to 1970-01-01.
+    const BEFORE: i64 = 719_468;
+    /// The days of 400 years.
+    const ERA: i64 = 146_097;
+    let day = days.saturating_add(BEFORE).rem_euclid(ERA);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    days - (day - (153 * month + 2) / 5)
 }
 
 /// Applies a function of an instant, its local time, both in microseconds, and the offsets of the
@@ -406,5 +423,21 @@ impl Offsets {
         let day = usize::try_from(days(at) - self.first).ok();
         let cached = day.and_then(|day| *self.days.get(day)?);
         cached.unwrap_or_else(|| offset(self.zone, at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn months_start_on_their_first_date(day in -800_000..3_000_000_i32) {
+            let date = NaiveDate::from_epoch_days(day).unwrap();
+            let first = date.with_day(1).unwrap().to_epoch_days();
+            prop_assert_eq!(month_start(i64::from(day)), i64::from(first));
+        }
     }
 }
