@@ -136,7 +136,7 @@ impl Query for ClockCheck {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let of_sessions = clocks::of_sessions(tables);
+        let of_sessions = clocks::of_sessions(tables)?;
         let of_deployments = clocks::of_deployments(tables, &[])?;
         let answers = [
             by_month(of_sessions, [sessions::NAME, closures::NAME], params),

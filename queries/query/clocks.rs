@@ -11,11 +11,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Datelike};
 use chrono_tz::Tz;
 use polars::prelude::{
-    DataFrame, DataType, Expr, Field, Int64Chunked, IntoColumn, JoinArgs, JoinType, LazyFrame,
-    PolarsResult, UnionArgs, col, concat_lf_diagonal, lit,
+    DataFrame, DataType, Expr, Field, Int64Chunked, IntoColumn, LazyFrame, PolarsResult, UnionArgs,
+    col, concat_lf_diagonal, lit,
 };
 use wabalake_data::tables::closures::{self, CLOSED_AT};
 use wabalake_data::tables::deployments::{self, DEPLOYMENT_DELIVERED_TIMESTAMP};
@@ -24,7 +23,9 @@ use wabalake_data::tables::sessions::{self, SESSION_FINISHED_TIMESTAMP};
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, instant};
 
 use super::Bindings;
+use super::joins::{Nearest, nearest};
 use super::tables::Tables;
+use super::time::clock::{days, month_start};
 use super::time::{Clock, HOUR};
 use crate::kernels::adding;
 use crate::kernels::partners::{Partners, partners};
@@ -49,19 +50,25 @@ const QUARTER: i64 = HOUR / 4;
 const WITHIN: i64 = 15 * HOUR;
 
 /// Pairs of a session's finish and its latest closing event: [`REFERENCE_AT`], [`MONTH`] and [`MINUTES`].
-pub fn of_sessions(tables: &Tables) -> LazyFrame {
-    let session = [col(SESSION_KEY)];
+///
+/// # Errors
+/// Those of building a plan.
+pub fn of_sessions(tables: &Tables) -> PolarsResult<LazyFrame> {
+    const END: &str = "end";
+    // Later than any stamp, and no farther from one than `i64::MAX`.
+    let end = lit(i64::MAX / 2).alias(END);
     let closed = tables
         .scan(&closures::TABLE)
         .filter(col(SESSION_KEY).is_not_null())
-        .group_by(&session)
-        .agg([micros(CLOSED_AT).max().alias(REFERENCE_AT)]);
-    let own = [col(SESSION_KEY), micros(SESSION_FINISHED_TIMESTAMP).alias(AT)];
+        .select([col(SESSION_KEY), micros(CLOSED_AT).alias(REFERENCE_AT)]);
+    let own = [col(SESSION_KEY), micros(SESSION_FINISHED_TIMESTAMP).alias(AT), end];
     let finished = tables
         .scan(&sessions::TABLE)
         .filter(col(SESSION_FINISHED_TIMESTAMP).is_not_null())
         .select(own);
-    compared(finished.join(closed, &session, &session, JoinArgs::new(JoinType::Inner)), &[])
+    let closed = (closed, REFERENCE_AT, &[][..]);
+    let pairs = nearest(Nearest::LastBefore, (finished, END), closed, &[SESSION_KEY], i64::MAX)?;
+    Ok(compared(pairs.filter(col(REFERENCE_AT).is_not_null()), &[]))
 }
 
 /// Pairs of a deployment's delivery and that of a template message to the same person: each is the only one
@@ -116,8 +123,7 @@ pub fn minutes_apart(at: i64, reference: i64) -> i64 {
 
 /// The UTC month of an instant in microseconds: the number of days from 1970 to its first date.
 pub fn month_of(at: i64) -> Option<i32> {
-    let date = DateTime::from_timestamp_micros(at)?.date_naive();
-    Some(date.with_day(1)?.to_epoch_days())
+    i32::try_from(month_start(days(at))).ok()
 }
 
 /// Which months have a mode.
