@@ -164,32 +164,39 @@ impl Dimension {
         }
     }
 
-    /// The value of a dimension, other than one of time, as a single text: `ID/VERSION` of a conversation, in
-    /// which a null is empty. Null if all of its columns are. As an expression over a table, and in SQL.
-    pub fn text_in(self, table: &Table) -> (Expr, String) {
+    /// The value of a dimension, other than one of time, as a single text of its columns: `ID/VERSION` of a
+    /// conversation, in which a null is empty. Null if all of its columns are.
+    pub fn text(self) -> Expr {
+        match self.columns() {
+            [id, version] => {
+                let or_empty = |name: &str| col(name).cast(DataType::String).fill_null(lit(""));
+                let both = [or_empty(id.name), lit("/"), or_empty(version.name)];
+                let is_set = col(id.name).is_not_null().or(col(version.name).is_not_null());
+                when(is_set).then(concat_str(both, "", false)).otherwise(lit(NULL))
+            }
+            columns => col(columns.first().map_or("", |column| column.name)),
+        }
+    }
+
+    /// [`Dimension::text`] of rows of a table, in SQL.
+    pub fn text_sql(self, table: &Table) -> String {
         match (self.computed(table, Tz::UTC), self.columns()) {
-            (Some(computed), _) => computed,
+            (Some((_, sql)), _) => sql,
             (None, [id, version]) => {
                 let (id, version) = (id.name, version.name);
-                let or_empty = |column: &str| col(column).cast(DataType::String).fill_null(lit(""));
-                let both = concat_str([or_empty(id), lit("/"), or_empty(version)], "", false);
-                let is_set = col(id).is_not_null().or(col(version).is_not_null());
-                let sql = format!(
+                format!(
                     "CASE
             WHEN {id} IS NOT NULL OR {version} IS NOT NULL
             THEN concat(coalesce({id}, ''), '/', coalesce(CAST({version} AS STRING), ''))
         END"
-                );
-                (when(is_set).then(both).otherwise(lit(NULL)), sql)
+                )
             }
-            (None, columns) => {
-                let name = columns.first().map_or("", |column| column.name);
-                (col(name), name.to_owned())
-            }
+            (None, columns) => columns.first().map_or("", |column| column.name).to_owned(),
         }
     }
 
-    fn expressions(self, table: &Table, zone: Tz) -> Vec<Expr> {
+    /// The columns as expressions over a table.
+    pub fn expressions(self, table: &Table, zone: Tz) -> Vec<Expr> {
         match (self.computed(table, zone), self.columns()) {
             (Some((expression, _)), [only]) => vec![expression.alias(only.name)],
             (_, columns) => columns.iter().map(|column| col(column.name)).collect(),

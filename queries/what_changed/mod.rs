@@ -37,6 +37,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{Datelike, NaiveDate};
+use chrono_tz::Tz;
 use clap::{Arg, ArgMatches, Command, FromArgMatches, ValueEnum};
 use polars::prelude::{Field, Schema};
 use wabalake_data::tables::conversions::{self, CONVERTED_AT};
@@ -44,14 +45,15 @@ use wabalake_data::tables::{SESSION_KEY, audience_tags, deployments, messages, s
 use wabalake_data::{Invalid, Table};
 
 use self::groups::{groups_of, value_of};
+use crate::kernels::groups::Groups;
 use crate::kernels::node;
-use crate::query::NeedsTables;
 use crate::query::prelude::*;
 use crate::query::statistics::{Bound, newcombe_points, newcombe_points_sql};
 use crate::query::time::clock::day_after;
 use crate::query::time::{Span, day_start, read_date};
 use crate::query::usage::misfit;
 use crate::query::words::Word;
+use crate::query::{NeedsTables, Type};
 
 mod groups;
 
@@ -308,15 +310,21 @@ impl Query for WhatChanged {
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let dimensions = params.dimensions();
-        let values: Vec<Expr> = (0..dimensions.len()).map(|place| col(value_of(place))).collect();
+        let columns = params.columns();
+        let keys: Vec<Expr> = columns.iter().map(|column| col(column.name)).collect();
+        let texts = columns.iter().filter(|column| column.of == Type::Text);
+        let values = dimensions.iter().enumerate();
+        let values = values.map(|(place, dimension)| dimension.text().alias(value_of(place)));
         let number = |rows: Expr| rows_where(rows).cast(DataType::Int64);
         let (before, after) = (|| col(IS_BEFORE), || col(IS_AFTER));
-        let counts = rows_of(tables, params)?.group_by(values).agg([
+        let groups = Groups::of(rows_of(tables, params)?, keys);
+        let counts = groups.texts(texts.map(|column| column.name)).agg([
             number(before()).alias(B0),
             number(before().and(col(HAPPENED))).alias(A0),
             number(after()).alias(B1),
             number(after().and(col(HAPPENED))).alias(A1),
         ]);
+        let counts = counts.with_columns(values.collect::<Vec<_>>());
         let names: Vec<&'static str> =
             dimensions.iter().map(|dimension| dimension.name()).collect();
         let fields = [
@@ -353,8 +361,7 @@ impl Query for WhatChanged {
         let (mut values, mut splits) = (Vec::new(), Vec::new());
         for (place, dimension) in params.dimensions().iter().enumerate() {
             let (name, value) = (dimension.name(), value_of(place));
-            let (_, sql) = dimension.text_in(table);
-            values.push(format!("{sql} AS {value},\n        "));
+            values.push(format!("{} AS {value},\n        ", dimension.text_sql(table)));
             splits.push(format!(
                 "SELECT
         {} AS place, '{name}' AS dimension, {value} AS value, is_before, is_after, happened
@@ -385,6 +392,17 @@ impl Params {
             [] => self.of.usual(),
             asked => asked,
         }
+    }
+
+    /// The columns of the dimensions, each once.
+    fn columns(&self) -> Vec<OutputColumn> {
+        let mut columns: Vec<OutputColumn> = Vec::new();
+        for column in self.dimensions().iter().flat_map(|dimension| dimension.columns()) {
+            if columns.iter().all(|other| other.name != column.name) {
+                columns.push(*column);
+            }
+        }
+        columns
     }
 
     /// Checks that the rate has what is asked for.
@@ -448,7 +466,7 @@ impl Params {
     }
 }
 
-/// The rows of both periods: the texts of their dimensions, their periods, and if they have the outcome.
+/// The rows of both periods: the columns of their dimensions, their periods, and if they have the outcome.
 fn rows_of(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
     let table = params.of.table();
     let spans = [params.span_before(), params.period.0.span()];
@@ -468,14 +486,12 @@ fn rows_of(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
             (look_up(rows, converted, SESSION_KEY), col(CONVERTED_AT).is_not_null())
         }
     };
-    let values = params.dimensions().iter().enumerate();
-    let values = values.map(|(place, dimension)| {
-        let (value, _) = dimension.text_in(table);
-        value.alias(value_of(place))
-    });
+    let values = params.dimensions().iter().map(|dimension| dimension.expressions(table, Tz::UTC));
+    let kept = params.columns().into_iter().map(|column| col(column.name));
     let others = [is_before.alias(IS_BEFORE), is_after.alias(IS_AFTER), happened.alias(HAPPENED)];
-    let columns: Vec<Expr> = values.chain(others).collect();
-    Ok(rows.select(columns))
+    let kept: Vec<Expr> = kept.chain(others).collect();
+    // An expression may have the name of a column that another one reads.
+    Ok(rows.with_columns(values.flatten().collect::<Vec<_>>()).select(kept))
 }
 
 /// A list as the order of an answer needs it: it lives as long as the program. Equal lists are kept once.
