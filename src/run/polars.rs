@@ -26,7 +26,7 @@ pub fn plan(lake: &Lake, question: &Question, limit: Option<u64>) -> Result<Lazy
 }
 
 /// The number of rows of a table from which a part of [`plan_in_parts`] ends with its day.
-const MANY: u64 = 1 << 17;
+const MANY: u64 = 1 << 18;
 
 /// Builds the lazy plans of the parts of an answer that lists the rows of a large table by time: the parts
 /// follow each other, and together are the answer. Returns `None` for any other answer.
