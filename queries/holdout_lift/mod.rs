@@ -44,6 +44,7 @@ use crate::kernels::{node, once};
 use crate::query::billing::money::{self, AMOUNT, millionths};
 use crate::query::conversions::Event;
 use crate::query::filters::Choice;
+use crate::query::joins::look_up_few;
 use crate::query::measures::from_millionths;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
@@ -341,7 +342,7 @@ fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<
         let events = events.join(people, &key, &key, JoinArgs::new(JoinType::Inner));
         events.filter(within).select(kept)
     };
-    let conversions = by_person(params.event.of(conversions), tables);
+    let conversions = by_person(params.event.of(conversions), tables)?;
     let in_groups = people.clone().filter(is_of_a_group());
     // The first row of each person, whichever it is.
     let is_first = col(USER_KEY).is_first_distinct().cast(DataType::Int64);
@@ -363,15 +364,15 @@ fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<
 }
 
 /// Conversions by their person: that of their session, or without one the person that they name.
-fn by_person(conversions: LazyFrame, tables: &Tables) -> LazyFrame {
+fn by_person(conversions: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
     let visitors = tables
         .scan(&sessions::TABLE)
         .filter(col(USER_KEY).is_not_null())
         .select([col(SESSION_KEY), col(USER_KEY).alias(VISITOR)]);
     let person = when(col(SESSION_KEY).is_null()).then(col(USER_KEY)).otherwise(col(VISITOR));
-    look_up(conversions, visitors, SESSION_KEY)
-        .select([person.alias(USER_KEY), col(AT), col(VALUE), col(CURRENCY)])
-        .filter(col(USER_KEY).is_not_null())
+    let kept = [person.alias(USER_KEY), col(AT), col(VALUE), col(CURRENCY)];
+    let found = look_up_few(conversions, visitors, SESSION_KEY)?.select(kept);
+    Ok(found.filter(col(USER_KEY).is_not_null()))
 }
 
 /// The deployments that contaminate: those of the days on which windows lie that did not fail.

@@ -11,18 +11,13 @@
 //! A hash join of Polars has one table of all known keys for each thread. With millions of keys, almost every
 //! search in it reads memory outside of the cache.
 
-use std::sync::Arc;
-
 use polars::prelude::{
-    DataFrame, Expr, IdxCa, Int64Chunked, LazyFrame, NewChunkedArray, PlHashMap, PolarsError,
-    PolarsResult, Schema, UnionArgs, col, concat_lf_diagonal, lit,
+    DataFrame, Expr, IdxCa, Int64Chunked, LazyFrame, NewChunkedArray, PlHashMap, PolarsResult, col,
 };
 
+use super::known::with_known;
 use super::parts::Parts;
-use super::{both, named, places};
-
-/// Tells known rows from those that look for them.
-const IS_KNOWN: &str = "is_known";
+use super::{both, places};
 
 /// Adds to each row the columns `brought` of the known row with the same `key`; null without one.
 ///
@@ -40,27 +35,16 @@ pub fn matched(
     brought: &'static [&'static str],
 ) -> PolarsResult<LazyFrame> {
     let own: Vec<Expr> = [&[key][..], brought].concat().into_iter().map(col).collect();
-    let known = known.select(own).with_column(lit(true).alias(IS_KNOWN));
-    let both = concat_lf_diagonal([known, rows], UnionArgs::default())?;
-    let without_mark = |given: &Schema| {
-        let mut schema = given.clone();
-        schema.shift_remove(IS_KNOWN);
-        Arc::new(schema)
-    };
     let name = format!("known rows of a key: {key} {brought:?}");
-    Ok(named(both, name, without_mark, move |both| joined(&both, key, brought)))
+    with_known(rows, known.select(own), name, move |known, rows| joined(&known, rows, key, brought))
 }
 
-fn joined(both: &DataFrame, key: &str, brought: &[&str]) -> PolarsResult<DataFrame> {
-    let marks = both.column(IS_KNOWN)?;
-    let (count, all) = (marks.len() - marks.null_count(), both.height());
-    let start = i64::try_from(count).unwrap_or(i64::MAX);
-    let known = both.slice(0, count);
-    if known.column(IS_KNOWN)?.null_count() > 0 {
-        return Err(PolarsError::ComputeError("known rows are not the first ones".into()));
-    }
-    let mut rows = both.slice(start, all - count);
-    rows.drop_in_place(IS_KNOWN)?;
+fn joined(
+    known: &DataFrame,
+    mut rows: DataFrame,
+    key: &str,
+    brought: &[&str],
+) -> PolarsResult<DataFrame> {
     let place = places_of(known.column(key)?.i64()?, rows.column(key)?.i64()?);
     let mut known = known.select(brought.iter().copied())?;
     known.rechunk_mut_par();

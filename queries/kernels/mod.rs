@@ -15,6 +15,7 @@ use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Sch
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 pub mod beyond;
+pub mod bloom;
 pub mod counted;
 pub mod dictionary;
 pub mod distinct;
@@ -25,6 +26,7 @@ pub mod gaps;
 pub mod groups;
 pub mod in_force;
 pub mod keys;
+mod known;
 pub mod latest;
 pub mod matched;
 pub mod mutual;

@@ -11,6 +11,7 @@ use polars::prelude::{
 };
 use wabalake_data::tables::text_key;
 
+use crate::kernels::bloom::may_be_among;
 use crate::kernels::nearest::{self as kernel, Search};
 
 pub use crate::kernels::nearest::{Greatest, Nearest};
@@ -24,6 +25,20 @@ pub fn look_up(rows: LazyFrame, known: LazyFrame, key: &str) -> LazyFrame {
     rows.with_column(key_or_none(col(key)).alias(LOOKED_UP))
         .join(known, [col(LOOKED_UP)], [col(key)], JoinArgs::new(JoinType::Left))
         .drop(by_name([LOOKED_UP], true, false))
+}
+
+/// [`look_up`] of few rows among many known ones. The rows are read twice, so share them by
+/// [`once`](crate::kernels::once).
+///
+/// # Errors
+/// Those of building a plan.
+pub fn look_up_few(
+    rows: LazyFrame,
+    known: LazyFrame,
+    key: &'static str,
+) -> PolarsResult<LazyFrame> {
+    let known = may_be_among(known, rows.clone(), key)?;
+    Ok(look_up(rows, known, key))
 }
 
 /// A join key without nulls; see [`look_up`].
@@ -207,11 +222,14 @@ mod tests {
         ) {
             let rows = df!["key" => named.clone()].unwrap().lazy().with_row_index("row", None);
             let (keys, values): (Vec<i64>, Vec<i64>) = known.clone().into_iter().unzip();
-            let found = look_up(rows, df!["key" => keys, "value" => values].unwrap().lazy(), "key");
+            let values = df!["key" => keys, "value" => values].unwrap().lazy();
             let expected: Vec<Option<i64>> =
                 named.iter().map(|key| known.get(key.as_ref()?).copied()).collect();
-            prop_assert_eq!(numbers(found.clone(), "row", "value"), expected);
-            prop_assert_eq!(numbers(found, "row", "key"), named);
+            let found = look_up(rows.clone(), values.clone(), "key");
+            for found in [found, look_up_few(rows, values, "key").unwrap()] {
+                prop_assert_eq!(numbers(found.clone(), "row", "value"), &expected[..]);
+                prop_assert_eq!(numbers(found, "row", "key"), &named[..]);
+            }
         }
     }
 }
