@@ -22,8 +22,8 @@
 //! gave; answers of nobody have no people.
 
 use polars::prelude::{
-    DataFrame, Field, Schema, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, coalesce, concat,
-    concat_lf_diagonal,
+    DataFrame, Field, Schema, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, by_name,
+    coalesce, concat, concat_lf_diagonal,
 };
 use wabalake_data::tables::nodes::{self as nodes_table, LABEL, NODE_ID, POSITION};
 use wabalake_data::tables::variables::{
@@ -32,7 +32,10 @@ use wabalake_data::tables::variables::{
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, deployments, sessions};
 
 use crate::kernels;
-use crate::query::joins::{Nearest, nearest};
+use crate::kernels::dictionary::number;
+use crate::kernels::distinct::distinct;
+use crate::query::ENGINE;
+use crate::query::joins::{Nearest, look_up_few, nearest};
 use crate::query::nodes;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
@@ -106,6 +109,11 @@ const ALL_PEOPLE: &str = "all_people";
 /// How long after an answer its deployment may begin, in microseconds, because clocks differ.
 const CLOCKS_DIFFER: i64 = 60 * SECOND;
 
+/// The number of a question.
+const QUESTION_NUMBER: &str = "question_number";
+/// The number of a value of a question.
+const VALUE_NUMBER: &str = "value_number";
+
 /// The hash of what values were given for.
 const ASKED: &str = "asked";
 
@@ -153,19 +161,18 @@ impl Query for Answers {
     }
 
     fn plan(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
-        let given = kernels::once(given(tables, params));
-        let people = given.clone().filter(placeable());
-        let people = people.select([USER_KEY, CONVERSATION_ID].map(col));
-        let people = people.unique(None, UniqueKeepStrategy::Any);
-        let person = || [USER_KEY, CONVERSATION_ID].map(col);
+        let values = kernels::once(values(tables, params));
+        let people = values.clone().filter(placeable());
+        let people = people.select([col(USER_KEY)]);
         let sent = tables.scan(&deployments::TABLE).select([
             col(USER_KEY),
             col(CONVERSATION_ID),
             col(CONVERSATION_VERSION),
             col(deployments::DEPLOYMENT_TIMESTAMP).cast(DataType::Int64).alias(BEGAN),
         ]);
-        let sent = sent.join(people, person(), person(), JoinArgs::new(JoinType::Semi));
-        let rows = [(given, GIVEN), (sent, SENT)];
+        let person = [col(USER_KEY)];
+        let sent = sent.join(people, &person, &person, JoinArgs::new(JoinType::Semi));
+        let rows = [(with_sessions(values, tables)?, GIVEN), (sent, SENT)];
         let rows = rows.map(|(rows, kind)| rows.with_column(lit(kind).alias(KIND)));
         let any_order = UnionArgs { maintain_order: false, ..UnionArgs::default() };
         let rows = concat_lf_diagonal(rows, any_order)?;
@@ -202,18 +209,10 @@ impl Query for Answers {
     }
 }
 
-/// The values in the range, with the flow, the version and the person of their session.
-fn given(tables: &Tables, params: &Params) -> LazyFrame {
-    const SESSION_PERSON: &str = "session_person";
-    let [conversation, version] = OF_SESSION;
-    let sessions = tables.scan(&sessions::TABLE).select([
-        col(SESSION_KEY),
-        col(sessions::CONVERSATION_ID).alias(conversation),
-        col(sessions::CONVERSATION_VERSION).alias(version),
-        col(USER_KEY).alias(SESSION_PERSON),
-    ]);
+/// The values in the range.
+fn values(tables: &Tables, params: &Params) -> LazyFrame {
     let given = params.days.scan(tables, &variables::TABLE).filter(col(VALUE).is_not_null());
-    let given = given.select([
+    given.select([
         col(SESSION_KEY),
         col(USER_KEY),
         col(USER_PHONE),
@@ -223,9 +222,21 @@ fn given(tables: &Tables, params: &Params) -> LazyFrame {
         col(VALUE),
         // A value without a time is the earliest.
         col(AT).cast(DataType::Int64).fill_null(lit(i64::MIN)),
+    ])
+}
+
+/// The values with the flow, the version and the person of their session.
+fn with_sessions(values: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+    const SESSION_PERSON: &str = "session_person";
+    let [conversation, version] = OF_SESSION;
+    let sessions = tables.scan(&sessions::TABLE).select([
+        col(SESSION_KEY),
+        col(sessions::CONVERSATION_ID).alias(conversation),
+        col(sessions::CONVERSATION_VERSION).alias(version),
+        col(USER_KEY).alias(SESSION_PERSON),
     ]);
     let has_person = col(SESSION_PERSON).is_not_null();
-    look_up(given, sessions, SESSION_KEY).select([
+    Ok(look_up_few(values, sessions, SESSION_KEY)?.select([
         col(SESSION_KEY),
         col(USER_KEY),
         coalesce(&[col(SESSION_PERSON), col(USER_KEY)]).alias(PERSON),
@@ -237,7 +248,7 @@ fn given(tables: &Tables, params: &Params) -> LazyFrame {
         col(VARIABLE),
         col(VALUE),
         col(AT),
-    ])
+    ]))
 }
 
 /// Predicate: a value belongs to one deployment of its person and flow, if there is any.
@@ -255,22 +266,56 @@ fn counted(narrow: DataFrame, asked: &Params) -> PolarsResult<DataFrame> {
     let answers = asked.conversation_version.of(asked.conversation_id.of(answers));
     let answers = asked.name.of(answers);
 
-    let count = |of: Expr| of.cast(DataType::Int64);
-    let people = || count(col(PERSON).drop_nulls().n_unique());
     let of_value = [&QUESTION.map(col)[..], &[col(VALUE)]].concat();
-    let folded = if asked.with_people {
-        lit(false)
-    } else {
-        people().over(of_value)?.lt(lit(asked.min_people))
-    };
-    let shown = when(col(FOLDED)).then(lit(Null {})).otherwise(col(VALUE));
-    let of_row = [&QUESTION.map(col)[..], &[col(FOLDED), col(VALUE)]].concat();
-    answers
-        .with_columns([folded.alias(FOLDED), people().over(QUESTION.map(col))?.alias(ALL_PEOPLE)])
-        .with_column(shown.alias(VALUE))
-        .group_by(of_row)
-        .agg([people().alias(PEOPLE), count(rows()).alias(ANSWERS), col(ALL_PEOPLE).first()])
-        .collect()
+    let numbers =
+        [number(&QUESTION.map(col)).alias(QUESTION_NUMBER), number(&of_value).alias(VALUE_NUMBER)];
+    let answers = answers.select([&of_value, &[col(PERSON)][..], &numbers].concat());
+    let answers = collected(answers)?;
+    let first = [&QUESTION[..], &[VALUE, QUESTION_NUMBER]].concat();
+    let first = first.into_iter().map(|of| col(of).first());
+    let count = rows().cast(DataType::Int64).alias(ANSWERS);
+    let values =
+        answers.clone().group_by([col(VALUE_NUMBER)]).agg(first.chain([count]).collect::<Vec<_>>());
+    let is_rare = col(PEOPLE).lt(lit(asked.min_people));
+    let folded = if asked.with_people { lit(false) } else { is_rare };
+    let values = with_people(values, answers.clone(), VALUE_NUMBER, PEOPLE);
+    let values = collected(values.with_column(folded.alias(FOLDED)))?;
+
+    let rare = values.clone().filter(col(FOLDED));
+    let of_rare = [col(VALUE_NUMBER)];
+    let answers_of_rare =
+        answers.clone().join(rare.clone(), &of_rare, &of_rare, JoinArgs::new(JoinType::Semi));
+    let rare = rare
+        .group_by([col(QUESTION_NUMBER)])
+        .agg([&QUESTION.map(|of| col(of).first())[..], &[col(ANSWERS).sum()]].concat());
+    let rare = with_people(rare, answers_of_rare, QUESTION_NUMBER, PEOPLE)
+        .with_columns([lit(true).alias(FOLDED), lit(Null {}).cast(DataType::String).alias(VALUE)]);
+    let row = [&QUESTION[..], &[FOLDED, VALUE, PEOPLE, ANSWERS, QUESTION_NUMBER]].concat();
+    let row: Vec<Expr> = row.into_iter().map(col).collect();
+    let shown = values.filter(col(FOLDED).not()).select(&row);
+    let all = concat([shown, rare.select(&row)], UnionArgs::default())?;
+    let all = with_people(all, answers, QUESTION_NUMBER, ALL_PEOPLE);
+    let all = all.drop(by_name([QUESTION_NUMBER], true, false));
+    Ok(all.collect_with_engine(ENGINE)?.unwrap_single())
+}
+
+/// Adds to each group, by its `number`, how many people gave one of the `answers` that have this number.
+fn with_people(
+    groups: LazyFrame,
+    answers: LazyFrame,
+    number: &'static str,
+    people: &'static str,
+) -> LazyFrame {
+    let counts = distinct(answers, number, PERSON, &[(people, lit(true))]);
+    let number = [col(number)];
+    groups
+        .join(counts, &number, &number, JoinArgs::new(JoinType::Left))
+        .with_column(col(people).cast(DataType::Int64).fill_null(lit(0_i64)))
+}
+
+/// The rows of a plan that several others read.
+fn collected(plan: LazyFrame) -> PolarsResult<LazyFrame> {
+    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single().lazy())
 }
 
 /// Adds the deployment that a value belongs to, in [`BEGAN`] and [`SENT_VERSION`]: the last one of its person and
@@ -343,12 +388,13 @@ fn last(placed: LazyFrame) -> PolarsResult<LazyFrame> {
     let asked = [SESSION_KEY, OWN[0], OWN[1], BEGAN, SENT_VERSION, VARIABLE];
     let asked = kernels::key_of(&asked.map(col)).alias(ASKED);
     let kept = [CONVERSATION_ID, CONVERSATION_VERSION, VARIABLE, VALUE, AT, PERSON, WRITER];
-    let given = given.select([&kept.map(col)[..], &[asked]].concat()).collect()?.lazy();
+    let given = collected(given.select([&kept.map(col)[..], &[asked]].concat()))?;
 
     // Most have one value, which needs no order.
     let key = [col(ASKED)];
     let several = given.clone().group_by([col(ASKED)]).agg([rows().alias(VALUES)]);
-    let several = several.filter(col(VALUES).gt(lit(1))).select(&key).collect()?;
+    let several = several.filter(col(VALUES).gt(lit(1))).select(&key);
+    let several = several.collect_with_engine(ENGINE)?.unwrap_single();
     if several.height() == 0 {
         return Ok(given);
     }
