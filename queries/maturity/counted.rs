@@ -1,14 +1,18 @@
 //! Counts of starts by their day and by how long their outcomes took, in one pass over all that starts.
 
-use polars::prelude::{Column, DataFrame, Field, PlHashMap, Schema};
+use polars::prelude::{ChunkAgg, Column, DataFrame, Field, PlHashMap, Schema};
+use rayon::prelude::*;
 
 use super::{DAY, DAYS_TAKEN, DONE, IS_HISTORY, LATEST, PASSES, STARTED, UNITS};
-use crate::kernels::node;
+use crate::kernels::{node, on_all_cores};
 use crate::query::prelude::*;
 use crate::query::time::DAY as DAY_MICROS;
 
 /// The day of the start, the days taken, and if the start is history.
 type Key = (Option<i32>, Option<i64>, Option<bool>);
+
+/// The rows that one core counts at a time.
+const PART: usize = 1 << 18;
 
 /// The number of starts that the filters leave, in [`UNITS`], by [`DAY`], [`DAYS_TAKEN`] and [`IS_HISTORY`].
 /// [`LATEST`] is the same in all rows.
@@ -28,22 +32,19 @@ pub(super) fn counted(starts: LazyFrame, horizon: i64) -> LazyFrame {
 }
 
 fn counts(starts: &DataFrame, horizon: i64) -> PolarsResult<DataFrame> {
-    let (started, done) = (starts.column(STARTED)?.i64()?, starts.column(DONE)?.i64()?);
+    let ends = [STARTED, DONE].map(|of| Ok(starts.column(of)?.i64()?.max()));
     // No outcome is before its start.
-    let times = started.iter().zip(done.iter());
-    let latest = times.filter_map(|(started, done)| done.or(started)).max();
-    let days = starts.column(DAY)?.to_physical_repr();
-    let passes = starts.column(PASSES)?.bool()?;
-    let rows = days.i32()?.iter().zip(started.iter()).zip(done.iter()).zip(passes.iter());
+    let latest = ends.into_iter().collect::<PolarsResult<Vec<_>>>()?.into_iter().flatten().max();
+    let parts: Vec<usize> = (0..starts.height()).step_by(PART).collect();
+    let of_part = |first: usize| {
+        let first = i64::try_from(first).unwrap_or(i64::MAX);
+        counts_of_part(&starts.slice(first, PART), horizon, latest)
+    };
+    let parts = on_all_cores(|| parts.into_par_iter().map(of_part).collect::<Vec<_>>());
     let mut counted: PlHashMap<Key, i64> = PlHashMap::default();
-    for (((day, started), done), passes) in rows {
-        if passes == Some(true) {
-            let took = done.zip(started).map(|(done, started)| done.saturating_sub(started));
-            let taken = took.map(|took| took.saturating_add(DAY_MICROS - 1).div_euclid(DAY_MICROS));
-            let taken = taken.map(|taken| taken.min(horizon + 1));
-            let past = latest.zip(started).map(|(latest, started)| latest.saturating_sub(started));
-            let is_history = past.map(|past| past >= horizon * DAY_MICROS);
-            *counted.entry((day, taken, is_history)).or_default() += 1;
+    for part in parts {
+        for (key, units) in part? {
+            *counted.entry(key).or_default() += units;
         }
     }
     let (keys, units): (Vec<Key>, Vec<i64>) = counted.into_iter().unzip();
@@ -56,4 +57,35 @@ fn counts(starts: &DataFrame, horizon: i64) -> PolarsResult<DataFrame> {
         Column::new(LATEST.into(), vec![latest; keys.len()]),
     ];
     DataFrame::new(keys.len(), columns)
+}
+
+fn counts_of_part(
+    starts: &DataFrame,
+    horizon: i64,
+    latest: Option<i64>,
+) -> PolarsResult<PlHashMap<Key, i64>> {
+    let (started, done) = (starts.column(STARTED)?.i64()?, starts.column(DONE)?.i64()?);
+    let days = starts.column(DAY)?.to_physical_repr();
+    let passes = starts.column(PASSES)?.bool()?;
+    let rows = days.i32()?.iter().zip(started.iter()).zip(done.iter()).zip(passes.iter());
+    let mut counted: PlHashMap<Key, i64> = PlHashMap::default();
+    // Rows of one key mostly follow one another.
+    let (mut last, mut run) = (Key::default(), 0);
+    for (((day, started), done), passes) in rows {
+        if passes == Some(true) {
+            let took = done.zip(started).map(|(done, started)| done.saturating_sub(started));
+            let taken = took.map(|took| took.saturating_add(DAY_MICROS - 1).div_euclid(DAY_MICROS));
+            let taken = taken.map(|taken| taken.min(horizon + 1));
+            let past = latest.zip(started).map(|(latest, started)| latest.saturating_sub(started));
+            let key = (day, taken, past.map(|past| past >= horizon * DAY_MICROS));
+            if key != last {
+                *counted.entry(last).or_default() += run;
+                (last, run) = (key, 0);
+            }
+            run += 1;
+        }
+    }
+    *counted.entry(last).or_default() += run;
+    counted.retain(|_, units| *units > 0);
+    Ok(counted)
 }
