@@ -27,12 +27,12 @@ use std::hint::black_box;
 use polars::prelude::{
     BinaryChunked, ChunkFull, ChunkTake, Column, DataFrame, DataType, ExplodeOptions, Expr, Field,
     IntoColumn, JoinArgs, JoinType, LazyFrame, ListBuilderTrait, ListPrimitiveChunkedBuilder,
-    NewChunkedArray, PlHashMap, PolarsResult, StringChunked, UInt32Chunked, UInt32Type, by_name,
-    col,
+    NewChunkedArray, PolarsResult, StringChunked, UInt32Chunked, UInt32Type, by_name, col,
 };
 
-use super::node;
+use super::dictionary::Numbers;
 use super::parts::{Parts, ordered};
+use super::{node, places};
 
 /// The columns of values.
 #[derive(Clone, Copy, Debug)]
@@ -125,22 +125,25 @@ fn ranges(keys: Column) -> PolarsResult<Column> {
 fn packed(values: &DataFrame, names: Names) -> PolarsResult<DataFrame> {
     let (keys, from) = (values.column(names.key)?.i64()?, values.column(names.from)?.i64()?);
     let texts = values.column(names.value)?.str()?;
-    let mut known: Vec<&[u8]> = Vec::new();
-    let mut codes: PlHashMap<&str, u32> = PlHashMap::default();
-    let rows = keys.iter().zip(from.iter()).zip(texts.iter());
-    let entries = rows.filter_map(|((key, from), text)| {
+    let numbers = Numbers::of(1).column(0, values.column(names.value)?)?;
+    // Numbers are given in the order of the rows, one to null.
+    let mut known: Vec<Option<&str>> = Vec::new();
+    for (number, text) in numbers.iter().zip(texts.iter()) {
+        if *number as usize == known.len() {
+            known.push(text);
+        }
+    }
+    let codes: Vec<u32> =
+        places().zip(&known).map(|(at, text)| text.map_or(NONE, |_| at + 1)).collect();
+    let rows = keys.iter().zip(from.iter()).zip(&numbers);
+    let entries = rows.filter_map(|((key, from), number)| {
         let key = key?;
-        let code = text.map_or(NONE, |text| {
-            *codes.entry(text).or_insert_with(|| {
-                known.push(text.as_bytes());
-                u32::try_from(known.len()).unwrap_or(NONE)
-            })
-        });
-        Some((key, (key, from.unwrap_or(i64::MIN), code)))
+        Some((key, (key, from.unwrap_or(i64::MIN), codes[*number as usize])))
     });
     let parts = Parts::by_key(entries, values.height()).map(packed_part);
     let (ranges, packed): (Vec<u32>, Vec<Vec<u8>>) = parts.into_iter().flatten().unzip();
-    let (height, texts) = (ranges.len(), known.join(&SEPARATOR));
+    let known = known.into_iter().map(|text| text.unwrap_or_default().as_bytes());
+    let (height, texts) = (ranges.len(), known.collect::<Vec<_>>().join(&SEPARATOR));
     let columns = vec![
         Column::new(RANGE.into(), ranges),
         BinaryChunked::from_iter_values(PACKED.into(), packed.into_iter()).into_column(),
