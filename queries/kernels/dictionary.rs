@@ -59,7 +59,7 @@ impl Numbers {
         Self { texts: empty(keys), integers: empty(keys), pairs: empty(keys) }
     }
 
-    fn rows(&self, keys: &[Column]) -> PolarsResult<Column> {
+    pub(super) fn rows(&self, keys: &[Column]) -> PolarsResult<Column> {
         let mut found: Vec<u32> = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             let numbers = self.column(at, key)?;

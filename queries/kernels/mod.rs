@@ -14,6 +14,7 @@ use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+pub mod alike;
 pub mod beyond;
 pub mod bloom;
 pub mod counted;
@@ -32,6 +33,7 @@ pub mod matched;
 pub mod mutual;
 pub mod nearest;
 pub mod open;
+pub mod ordinals;
 pub mod others;
 pub mod partners;
 pub mod parts;

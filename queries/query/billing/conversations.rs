@@ -12,9 +12,7 @@
 //! conversation of which every message failed does not exist.
 
 use clap::Args;
-use polars::prelude::{
-    DataType, Expr, LazyFrame, Null, PolarsResult, SortMultipleOptions, col, lit, when,
-};
+use polars::prelude::{Expr, LazyFrame, Null, col, lit, when};
 use wabalake_data::tables::messages::{
     self, CONVERSATION_ID, CONVERSATION_TYPE, COUNTRY, CREATED_AT, LINE, PRICING_CATEGORY,
     TEMPLATE_CATEGORIES, WABA_ID,
@@ -23,6 +21,8 @@ use wabalake_data::tables::rates::CATEGORY;
 
 use super::money;
 use super::prices::{self, DATED};
+use crate::kernels::dictionary::number;
+use crate::kernels::ordinals::{count_until, place_in_time};
 use crate::query::measures::outgoing;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -81,15 +81,13 @@ impl FreeSessions {
 /// [`FREE_TIER`], the columns of [`money::charged`], and `others` of the first message.
 ///
 /// The messages of `tables` are the first of each conversation that did not fail.
-///
-/// # Errors
-/// Those of building a plan.
 pub fn conversations(
     tables: &Tables,
     within: Span,
     free: FreeSessions,
     others: &[&str],
-) -> PolarsResult<LazyFrame> {
+) -> LazyFrame {
+    const PLACE: &str = "place_in_time";
     let zone = within.timezone;
     // Earlier messages decide the free tier and the number of a conversation; later ones do not.
     let until = Span { from: None, ..within };
@@ -103,37 +101,28 @@ pub fn conversations(
         session_type().alias(SESSION_TYPE),
         Clock::Day.start(col(CREATED_AT), zone).alias(DATED),
         Clock::Month.start(col(CREATED_AT), zone).alias(MONTH),
+        place_in_time(col(CREATED_AT), &[col(CONVERSATION_ID)]).alias(PLACE),
     ];
     columns.extend(others.iter().map(|other| col(*other)));
     let begun = until.scan(tables, &messages::TABLE).select(columns);
 
-    let by_start = [CREATED_AT, CONVERSATION_ID];
-    let counted = |of: Expr| of.cast(DataType::Int64).cum_sum(false);
     let is_referral = || col(SESSION_TYPE).eq(lit("referral"));
-    let place = counted(is_referral().not()).over([col(WABA_ID), col(MONTH)])?;
+    let of_account = number(&[col(WABA_ID), col(MONTH)]);
+    let place = count_until(col(PLACE), of_account, is_referral().not());
     let is_free = is_referral().not().and(place.lt_eq(lit(free.free_sessions)));
     let chargeable = || is_referral().or(col(FREE_TIER)).not();
-    let typed = prices::in_markets(begun, dates(tables, until), tables)?
-        .sort(by_start, SortMultipleOptions::default())
-        .with_columns([
-            is_free.alias(FREE_TIER),
-            col(WORD).fill_null(col(SESSION_TYPE)).str().to_lowercase().alias(CATEGORY),
-        ]);
+    let typed = prices::in_markets(begun, tables).with_columns([
+        is_free.alias(FREE_TIER),
+        col(WORD).fill_null(col(SESSION_TYPE)).str().to_lowercase().alias(CATEGORY),
+    ]);
 
     // A free conversation is priced as number 1, for its currency.
-    let priced = prices::priced(prices::numbered(typed, chargeable(), 1, MONTH)?, tables)?;
-    let priced = priced.with_columns(money::charged(chargeable()));
-    Ok(match within.holds(&col(CREATED_AT)) {
+    let numbered = prices::numbered(typed, PLACE, chargeable(), 1, MONTH);
+    let priced = prices::priced(numbered, tables).with_columns(money::charged(chargeable()));
+    match within.holds(&col(CREATED_AT)) {
         Some(began_within) => priced.filter(began_within),
         None => priced,
-    })
-}
-
-/// The dates of messages, which include the dates of everything that is priced.
-pub(super) fn dates(tables: &Tables, within: Span) -> LazyFrame {
-    let at = col(CREATED_AT);
-    let dated = Clock::Day.start(at, within.timezone).alias(DATED);
-    within.scan(tables, &messages::TABLE).select([dated])
+    }
 }
 
 /// Who began a conversation: from its type, or else from the direction of its first message.

@@ -16,9 +16,9 @@
 //! one such interval; likewise among the rates of a market.
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, FillNullStrategy, IntoLazy, JoinArgs, JoinType, LazyFrame,
-    Null, PolarsResult, SortMultipleOptions, UnionArgs, UniqueKeepStrategy, col, concat,
-    concat_str, lit, when,
+    Column, DataFrame, DataType, Expr, Field, FillNullStrategy, IdxCa, IdxSize, IntoLazy, JoinArgs,
+    JoinType, LazyFrame, NewChunkedArray, Null, PolarsResult, SortMultipleOptions, UInt32Chunked,
+    UnionArgs, UniqueKeepStrategy, col, concat, concat_str, lit, when,
 };
 use wabalake_data::reference::markets as reference;
 use wabalake_data::tables::CURRENCY;
@@ -27,6 +27,9 @@ use wabalake_data::tables::rates::{
     self, CATEGORY, COUNTRY, EFFECTIVE_FROM, MARKET, PRICE, TIER_FROM,
 };
 
+use crate::kernels::alike::{ALIKE, brought, of_alike, with_alike, with_struct};
+use crate::kernels::dictionary;
+use crate::kernels::ordinals::count_until;
 use crate::query::Type;
 use crate::query::sql::{Bindings, SqlLiteral as _};
 use crate::query::tables::Tables;
@@ -62,53 +65,106 @@ const OWN: i32 = 2;
 
 /// Adds to units the market of their country on their date: the first step of [`priced`].
 ///
-/// Units have [`DATED`] and a country. `dates` has every date of a unit, and may have others.
-///
-/// # Errors
-/// Those of building a plan.
-pub fn in_markets(units: LazyFrame, dates: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-    let eras = eras(tables)?;
-    let left = || JoinArgs::new(JoinType::Left);
-    // No market has a null country: so a great many units without one are joined as quickly as others.
-    let nulls_too = JoinArgs { nulls_equal: true, ..left() };
-    let at = [col(COUNTRY), col(ERA)];
-    let market = col(MARKET).fill_null(lit(reference::OTHER));
-    let market = when(col(COUNTRY).is_null()).then(lit(Null {})).otherwise(market);
-    Ok(units
-        .join(calendar(dates, eras.clone())?, [col(DATED)], [col(DATED)], left())
-        .join(markets_of_eras(tables, eras)?, &at, &at, nulls_too)
-        .with_column(market.alias(MARKET)))
+/// Units have [`DATED`] and a country.
+pub fn in_markets(units: LazyFrame, tables: &Tables) -> LazyFrame {
+    let added = [(ERA, DataType::Date), (MARKET, DataType::String)];
+    let added = added.map(|(name, of)| Field::new(name.into(), of)).to_vec();
+    let tables = tables.clone();
+    with_alike(units, &[COUNTRY, DATED], added, move |countries| {
+        let eras = eras(&tables)?;
+        let left = || JoinArgs::new(JoinType::Left);
+        // No market has a null country: so a great many units without one are joined as quickly as others.
+        let nulls_too = JoinArgs { nulls_equal: true, ..left() };
+        let at = [col(COUNTRY), col(ERA)];
+        let market = col(MARKET).fill_null(lit(reference::OTHER));
+        let market = when(col(COUNTRY).is_null()).then(lit(Null {})).otherwise(market);
+        Ok(countries
+            .clone()
+            .join(calendar(countries, eras.clone())?, [col(DATED)], [col(DATED)], left())
+            .join(markets_of_eras(&tables, eras)?, &at, &at, nulls_too)
+            .with_column(market.alias(MARKET)))
+    })
 }
 
-/// Adds the columns [`NUMBER`] and [`MARKET_NUMBER`] to units that are sorted by time: the second step of
-/// [`priced`].
+/// Adds the columns [`NUMBER`] and [`MARKET_NUMBER`] to units, which have their
+/// [place](crate::kernels::ordinals::place_in_time) in the order of time: the second step of [`priced`].
 ///
 /// Units have a country, a market and a lower-case [`CATEGORY`]. Those that pass the predicate are
 /// counted; others get the number `otherwise`.
-///
-/// # Errors
-/// Those of building a plan.
 pub fn numbered(
     units: LazyFrame,
+    place: &str,
     counted: Expr,
     otherwise: i64,
     month: &str,
-) -> PolarsResult<LazyFrame> {
+) -> LazyFrame {
     let number = |scope: &str| {
-        let number = counted.clone().cast(DataType::Int64).cum_sum(false);
-        let number = number.over([col(scope), col(CATEGORY), col(month)])?;
-        PolarsResult::Ok(when(counted.clone()).then(number).otherwise(lit(otherwise)))
+        let group = dictionary::number(&[col(scope), col(CATEGORY), col(month)]);
+        let number = count_until(col(place), group, counted.clone());
+        when(counted.clone()).then(number).otherwise(lit(otherwise))
     };
-    Ok(units.with_columns([number(COUNTRY)?.alias(NUMBER), number(MARKET)?.alias(MARKET_NUMBER)]))
+    units.with_columns([number(COUNTRY).alias(NUMBER), number(MARKET).alias(MARKET_NUMBER)])
 }
 
 /// Adds to units their [`PRICE`], `currency` and [`TIER`]; null if no rate applies.
 ///
 /// Units have what [`in_markets`] and [`numbered`] add.
-///
-/// # Errors
-/// Those of building a plan.
-pub fn priced(units: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
+pub fn priced(units: LazyFrame, tables: &Tables) -> LazyFrame {
+    const OF: [&str; 4] = [COUNTRY, MARKET, CATEGORY, ERA];
+    let added =
+        [(PRICE, Type::Money.data_type()), (CURRENCY, DataType::String), (TIER, DataType::String)];
+    let added = added.map(|(name, of)| Field::new(name.into(), of)).to_vec();
+    let (tables, fields) = (tables.clone(), added.clone());
+    let columns = OF.into_iter().chain([NUMBER, MARKET_NUMBER]).map(col);
+    with_struct(units, columns, added, move |columns| {
+        let (of, counts) = columns.split_at(OF.len());
+        let (numbers, offers) = of_alike(of, &OF, |units| offers(units, &tables))?;
+        brought(&offers, &chosen(&numbers, &offers, counts)?, &fields)
+    })
+}
+
+/// The numbers that a rate is for, those in a country and those in a market, each from the first to the one before the
+/// second.
+type Covered = [(i64, i64); 2];
+
+/// The place of the offer that applies to each unit, given the number of its combination and its own numbers.
+fn chosen(alike: &UInt32Chunked, offers: &DataFrame, counts: &[Column]) -> PolarsResult<IdxCa> {
+    let bounds = [FROM, UNTIL, of_market(FROM).as_str(), of_market(UNTIL).as_str()]
+        .map(|name| PolarsResult::Ok(offers.column(name)?.i64()?.clone()));
+    let [from, until, market_from, market_until] = bounds;
+    let bounds = [(from?, until?), (market_from?, market_until?)];
+    let mut of_alike: Vec<Vec<(IdxSize, Covered)>> = Vec::new();
+    for (place, number) in (0..).zip(offers.column(ALIKE)?.u32()?.iter().flatten()) {
+        let number = number as usize;
+        if number >= of_alike.len() {
+            of_alike.resize(number + 1, Vec::new());
+        }
+        // Without a rate, all numbers are covered.
+        let covered = bounds.each_ref().map(|(from, until)| {
+            let place = place as usize;
+            from.get(place).zip(until.get(place)).unwrap_or((i64::MIN, i64::MAX))
+        });
+        of_alike[number].push((place, covered));
+    }
+    let (in_country, in_market) = (counts[0].i64()?.iter(), counts[1].i64()?.iter());
+    let units = alike.iter().zip(in_country).zip(in_market);
+    let places = units.map(|((alike, in_country), in_market)| {
+        let numbers = [in_country?, in_market?];
+        let applies = |covered: &Covered| {
+            covered
+                .iter()
+                .zip(numbers)
+                .all(|((from, until), number)| (*from..*until).contains(&number))
+        };
+        let offers = of_alike.get(alike? as usize)?;
+        offers.iter().find(|(_, covered)| applies(covered)).map(|(place, _)| *place)
+    });
+    Ok(IdxCa::from_iter_options("place".into(), places))
+}
+
+/// The rates of each of some combinations of country, market, category and era, with the numbers for which each
+/// applies: those in the country and those in the market.
+fn offers(units: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
     let (rates, eras) = (with_tiers(tables.scan(&rates::TABLE))?, eras(tables)?);
     let of_markets = rates.clone().filter(col(MARKET).is_not_null());
     let rates = rates.filter(col(MARKET).is_null());
@@ -134,10 +190,6 @@ pub fn priced(units: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
     let in_market = [col(MARKET), col(CATEGORY), col(ERA)];
     let left = || JoinArgs::new(JoinType::Left);
     let nulls_too = || JoinArgs { nulls_equal: true, ..left() };
-    let reached = |from: &str, until: &str, number: &str| {
-        let reached = col(from).lt_eq(col(number)).and(col(number).lt(col(until)));
-        col(from).is_null().or(reached)
-    };
     let is_of_market = col(RANK).fill_null(lit(NONE)).lt(lit(OWN));
     let is_of_market = is_of_market.and(col(of_market(TIER)).is_not_null());
     let chosen = [PRICE, CURRENCY, TIER].map(|name| {
@@ -146,10 +198,8 @@ pub fn priced(units: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
     Ok(units
         .join(countries, &of_country, &of_country, nulls_too())
         .join(by_country, &of_card, &of_card, nulls_too())
-        .filter(reached(FROM, UNTIL, NUMBER))
         // Rates of a market name one, so a unit without a market matches none.
         .join(by_market, &in_market, &in_market, nulls_too())
-        .filter(reached(&of_market(FROM), &of_market(UNTIL), MARKET_NUMBER))
         .with_columns(chosen))
 }
 

@@ -12,8 +12,8 @@
 //! country and category; that of a service message does not.
 
 use polars::prelude::{
-    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions,
-    UnionArgs, col, concat, lit, when,
+    DataType, Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, UnionArgs, col, concat, lit,
+    when,
 };
 use wabalake_data::tables::messages::{
     self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, PRICING_CATEGORY, PRICING_TYPE, TEMPLATE_NAME,
@@ -26,6 +26,10 @@ use super::conversations::{category_word, is_referral};
 use super::money;
 use super::prices::{self, DATED, TIER};
 use super::rules::PricingOptions;
+use crate::kernels::dictionary::number;
+use crate::kernels::ordinals::{count_until, place_in_time};
+use crate::kernels::{key_of, once};
+use crate::query::joins::look_up;
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
 use crate::query::tables::Tables;
 use crate::query::time::{Clock, DAY, Invalidation, Near, Span};
@@ -78,7 +82,7 @@ pub fn deliveries(
 
     let numbered = numbered(delivered(of_the_month), tables, of_the_month, options)?;
     let has_tier = is_regular().and(is_service().not());
-    let priced = prices::priced(numbered, tables)?
+    let priced = prices::priced(numbered, tables)
         .with_columns(money::charged(is_regular()))
         .with_column(when(has_tier).then(col(TIER)).otherwise(lit(Null {})).alias(TIER));
     let priced = match within.holds(&col(CREATED_AT)) {
@@ -107,7 +111,7 @@ pub fn with_charges(
     let messages = messages.join(numbered, &key, &key, JoinArgs::new(JoinType::Left));
     // Messages without a number are free.
     let is_charged = is_regular().fill_null(lit(false));
-    Ok(prices::priced(messages, tables)?.with_columns(money::charged(is_charged)))
+    Ok(prices::priced(messages, tables).with_columns(money::charged(is_charged)))
 }
 
 /// The interval with the start of its first month: messages since then count for the number.
@@ -177,22 +181,23 @@ fn numbered(
     within: Span,
     options: &PricingOptions,
 ) -> PolarsResult<LazyFrame> {
+    const PLACE: &str = "place_in_time";
     let messages = delivered.filter(is_undecided(within, options)).with_columns([
         col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
         options.date(within).alias(DATED),
         Clock::Month.start(col(CREATED_AT), within.timezone).alias(MONTH),
+        place_in_time(col(CREATED_AT), &[col(WHATSAPP_ID)]).alias(PLACE),
     ]);
-    let count = |of: Expr| of.cast(DataType::Int64).cum_sum(false);
-    let service_number = count(counts_as_service()).over([col(LINE), col(MONTH)])?;
+    let of_line = number(&[col(LINE), col(MONTH)]);
+    let service_number = count_until(col(PLACE), of_line, counts_as_service());
     let is_free = when(is_service())
         .then(service_number.lt_eq(lit(options.free_service_messages())))
         .otherwise(col(ANSWERS));
     let pricing_type = when(is_free).then(lit(FREE_CUSTOMER_SERVICE)).otherwise(lit(REGULAR));
-    let messages = prices::in_markets(messages, options.dates(tables, within), tables)?;
-    let typed = after_a_message(messages, tables, within, options)
-        .sort([CREATED_AT, WHATSAPP_ID], SortMultipleOptions::default())
+    let messages = prices::in_markets(messages, tables);
+    let typed = after_a_message(messages, tables, within, options)?
         .with_column(col(PRICING_TYPE).fill_null(pricing_type));
-    prices::numbered(typed, is_regular().and(is_service().not()), 0, MONTH)
+    Ok(prices::numbered(typed, PLACE, is_regular().and(is_service().not()), 0, MONTH))
 }
 
 fn is_regular() -> Expr {
@@ -217,45 +222,53 @@ const ANSWERS: &str = "answers";
 
 /// Adds the column [`ANSWERS`]: the person wrote to the line within 24 hours before.
 ///
-/// Two joins by UTC day replace a search for the person's last message: the first message of the same
+/// A join by UTC day replaces a search for the person's last message: the first message of the same
 /// day, which is within 24 hours if it came before, and the last message of the day before.
 fn after_a_message(
     messages: LazyFrame,
     tables: &Tables,
     within: Span,
     options: &PricingOptions,
-) -> LazyFrame {
+) -> PolarsResult<LazyFrame> {
     const ON: &str = "written_on";
-    const ASKED_BY: &str = "asked_by";
     const FIRST: &str = "first_of_day";
-    const LAST: &str = "last_of_day_before";
+    const LAST: &str = "last_of_day";
+    const LAST_BEFORE: &str = "last_of_day_before";
+    const OF_DAY: &str = "of_day";
     if options.always_charges_answers() {
-        return messages.with_column(lit(false).alias(ANSWERS));
+        return Ok(messages.with_column(lit(false).alias(ANSWERS)));
     }
     let at = || col(CREATED_AT).cast(DataType::Int64);
     let day = || at().floor_div(lit(DAY));
+    // Messages without a line form a line of their own.
+    let key = |day: Expr| key_of(&[col(USER_KEY), col(LINE), day]);
     let since = within.from.map(|from| from.saturating_sub(2 * DAY));
     let written = Span { from: since, ..within }
         .scan(tables, &messages::TABLE)
         .filter(incoming_message().and(col(USER_KEY).is_not_null()))
-        .group_by([col(USER_KEY).alias(ASKED_BY), col(LINE), day().alias(ON)])
-        .agg([at().min().alias(FIRST), at().max().alias(LAST)]);
-    let key = [col(ASKED_BY), col(LINE), col(ON)];
-    let same = written.clone().select([&key[..], &[col(FIRST)]].concat());
-    let before =
-        written.select([col(ASKED_BY), col(LINE), (col(ON) + lit(1)).alias(ON), col(LAST)]);
+        .group_by([key(day()).alias(OF_DAY)])
+        .agg([
+            col(USER_KEY).first(),
+            col(LINE).first(),
+            day().first().alias(ON),
+            at().min().alias(FIRST),
+            at().max().alias(LAST),
+        ]);
+    let written = once(written);
+    let never = || lit(Null {}).cast(DataType::Int64);
+    let same = [col(OF_DAY), col(FIRST), never().alias(LAST_BEFORE)];
+    let next =
+        [key(col(ON) + lit(1)).alias(OF_DAY), never().alias(FIRST), col(LAST).alias(LAST_BEFORE)];
+    let of_days = [written.clone().select(same), written.select(next)];
+    let of_days = concat(of_days, UnionArgs { maintain_order: false, ..UnionArgs::default() })?
+        .group_by([col(OF_DAY)])
+        .agg([col(FIRST).min(), col(LAST_BEFORE).max()]);
     let is_utility = col(PRICING_CATEGORY).eq(lit("UTILITY"));
     let may_be_free = is_utility.and(options.charges_answers(within).not());
-    // Messages without a line form a line of their own; messages without a person match nothing.
-    let left = || JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
+    let asks = may_be_free.and(col(USER_KEY).is_not_null());
+    let messages =
+        messages.with_column(when(asks).then(key(day())).otherwise(lit(Null {})).alias(OF_DAY));
     let answers = col(FIRST).lt_eq(at()).fill_null(lit(false));
-    let answers = answers.or(col(LAST).gt(at() - lit(DAY)).fill_null(lit(false)));
-    messages
-        .with_columns([
-            day().alias(ON),
-            when(may_be_free).then(col(USER_KEY)).otherwise(lit(Null {})).alias(ASKED_BY),
-        ])
-        .join(same, &key, &key, left())
-        .join(before, &key, &key, left())
-        .with_column(answers.alias(ANSWERS))
+    let answers = answers.or(col(LAST_BEFORE).gt(at() - lit(DAY)).fill_null(lit(false)));
+    Ok(look_up(messages, of_days, OF_DAY).with_column(answers.alias(ANSWERS)))
 }

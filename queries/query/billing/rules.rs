@@ -12,17 +12,15 @@
 
 use chrono::NaiveDate;
 use clap::{Args, Error, ValueEnum};
-use polars::prelude::{DataFrame, Expr, IntoLazy, LazyFrame, col, lit};
+use polars::prelude::{Expr, col, lit};
 use wabalake_data::tables::messages::CREATED_AT;
 use wabalake_data::tables::sessions;
 use wabalake_data::{Invalid, Table};
 
-use super::conversations::dates;
 use super::entry_windows::Windows;
-use super::prices::{DATED, UnitsSql};
+use super::prices::UnitsSql;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
-use crate::query::tables::Tables;
 use crate::query::time::{Clock, Span, date_literal, day_start, instant_literal, read_date};
 use crate::query::usage::misfit;
 use crate::query::words::Word;
@@ -217,16 +215,6 @@ impl PricingOptions {
         match self.rules {
             Some(rules) => date_literal(rules),
             None => Clock::Day.start(col(CREATED_AT), within.timezone),
-        }
-    }
-
-    /// Every date that messages of an interval have by [`PricingOptions::date`], in [`DATED`].
-    pub(super) fn dates(&self, tables: &Tables, within: Span) -> LazyFrame {
-        match self.rules {
-            Some(rules) => {
-                DataFrame::empty_with_height(1).lazy().select([date_literal(rules).alias(DATED)])
-            }
-            None => dates(tables, within),
         }
     }
 

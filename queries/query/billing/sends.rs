@@ -17,8 +17,7 @@
 
 use clap::{Args, Error};
 use polars::prelude::{
-    Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions, SortOptions, col,
-    lit, when,
+    Expr, JoinArgs, JoinType, LazyFrame, Null, PolarsResult, SortOptions, col, lit, when,
 };
 use wabalake_data::tables::deployments::{
     self, CONVERSATION_ID, CONVERSATION_VERSION, DEPLOYMENT_TIMESTAMP, USER_PHONE,
@@ -32,6 +31,7 @@ use super::money::{self, COST};
 use super::prices::{self, DATED, UnitsSql};
 use super::pricing::deliveries;
 use super::rules::PricingOptions;
+use crate::kernels::ordinals::place_in_time;
 use crate::query::measures::{delivery_is, from_millionths, ratio};
 use crate::query::monthly::{count_by_month, count_deliveries};
 use crate::query::same_sends::{self, SEND_KEY, TOLERANCE_SECONDS};
@@ -134,7 +134,7 @@ impl SendCosts {
         match self.cost.as_deref() {
             None => Ok(None),
             Some(MATCHED) => matched(tables, within, self.pricing).map(Some),
-            Some(category) => priced(tables, within, category).map(Some),
+            Some(category) => Ok(Some(priced(tables, within, category))),
         }
     }
 
@@ -296,28 +296,28 @@ pub fn by_currency(units: LazyFrame, by: &[Expr], counts: &[&str]) -> LazyFrame 
 }
 
 /// The delivered deployments of an interval as messages of a category, with their price.
-fn priced(tables: &Tables, within: Span, category: &str) -> PolarsResult<LazyFrame> {
+fn priced(tables: &Tables, within: Span, category: &str) -> LazyFrame {
+    const PLACE: &str = "place_in_time";
     let is_delivered = || delivery_is("Delivered");
     let local = |clock: Clock| clock.start(col(DEPLOYMENT_TIMESTAMP), within.timezone);
     // Deployments since the start of the month count for the number.
     let month = within.from.map(|from| Clock::Month.floor(within.timezone, from));
     let of_the_month = Span { from: month, ..within };
-    let deployments = || of_the_month.scan(tables, &deployments::TABLE);
-    let dates = deployments().select([local(Clock::Day).alias(DATED)]);
-    let sends = deployments().filter(is_delivered()).with_columns([
+    let ties = [USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION].map(col);
+    let sends = of_the_month.scan(tables, &deployments::TABLE);
+    let sends = sends.filter(is_delivered()).with_columns([
         local(Clock::Day).alias(DATED),
         local(Clock::Month).alias(MONTH),
         lit(category).alias(CATEGORY),
+        place_in_time(col(DEPLOYMENT_TIMESTAMP), &ties).alias(PLACE),
     ]);
-    let in_turn = [DEPLOYMENT_TIMESTAMP, USER_PHONE, CONVERSATION_ID, CONVERSATION_VERSION];
-    let sends = prices::in_markets(sends, dates, tables)?
-        .sort(in_turn, SortMultipleOptions::default().with_nulls_last(true));
-    let numbered = prices::numbered(sends, is_delivered(), 1, MONTH)?;
-    let priced = prices::priced(numbered, tables)?.with_columns(money::charged(is_delivered()));
-    Ok(match within.holds(&col(DEPLOYMENT_TIMESTAMP)) {
+    let sends = prices::in_markets(sends, tables);
+    let numbered = prices::numbered(sends, PLACE, is_delivered(), 1, MONTH);
+    let priced = prices::priced(numbered, tables).with_columns(money::charged(is_delivered()));
+    match within.holds(&col(DEPLOYMENT_TIMESTAMP)) {
         Some(sent_within) => priced.filter(sent_within),
         None => priced,
-    })
+    }
 }
 
 /// The delivered deployments of an interval, with the price of the delivered message of their pair.
@@ -403,7 +403,7 @@ impl CostSql {
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{IntoLazy, df};
+    use polars::prelude::{IntoLazy, SortMultipleOptions, df};
     use wabalake_data::tables::rates::PRICE;
 
     use super::*;

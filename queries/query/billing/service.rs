@@ -38,12 +38,12 @@ pub fn priced(units: LazyFrame, charged: &'static str, tables: &Tables) -> LazyF
         let charged = units.clone().lazy().filter(col(charged)).select(&of);
         let charged = charged.unique(None, UniqueKeepStrategy::Any).collect()?.lazy();
         let without_tier = || lit(0).cast(DataType::Int64);
-        let numbered = prices::in_markets(charged.clone(), charged, &tables)?.with_columns([
+        let numbered = prices::in_markets(charged, &tables).with_columns([
             lit("service").alias(CATEGORY),
             without_tier().alias(NUMBER),
             without_tier().alias(MARKET_NUMBER),
         ]);
-        let rates = prices::priced(numbered, &tables)?;
+        let rates = prices::priced(numbered, &tables);
         let rates = rates.select([COUNTRY, DATED, PRICE, CURRENCY].map(col));
         let nulls_too = JoinArgs { nulls_equal: true, ..JoinArgs::new(JoinType::Left) };
         let priced = units.lazy().join(rates, &of, &of, nulls_too);

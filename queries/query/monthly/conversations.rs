@@ -86,7 +86,7 @@ pub fn count_conversations_with<F>(
 where
     F: Fn(LazyFrame, &Tables) -> PolarsResult<LazyFrame> + Send + Sync + 'static,
 {
-    let count = move |tables: &Tables| count(conversations(tables, within, free, others)?, tables);
+    let count = move |tables: &Tables| count(conversations(tables, within, free, others), tables);
     let schema = Schema::clone(&*count(&Tables::new())?.collect_schema()?);
     let until = Span { from: None, ..within };
     let messages = until.scan(tables, &messages::TABLE).filter(may_begin());
