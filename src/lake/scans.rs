@@ -16,6 +16,12 @@ use crate::error::{Error, Result};
 /// The suffix of a path in a plan whose file is damaged.
 const DAMAGED: &str = ".damaged";
 
+/// The most rows of a row group.
+///
+/// The statistics of row groups are evaluated for each file, which takes as long as reading a column of a small one.
+/// A file of one row group is skipped by the statistics in the log, or read.
+const ROW_GROUP: u64 = 1 << 18;
+
 impl Snapshot {
     /// Scans all rows, with the columns of [`Layout::stored`] and `utc_day`. A column that an older
     /// file lacks is null.
@@ -152,7 +158,7 @@ impl Snapshot {
             schema: Some(Arc::new(typed(Schema::clone(&self.layout.stored), shown))),
             parallel: ParallelStrategy::default(),
             low_memory: false,
-            use_statistics: true,
+            use_statistics: files.iter().any(|file| file.rows > ROW_GROUP),
         };
         Ok(DslBuilder::scan_parquet(sources, options, args)?.build().into())
     }
