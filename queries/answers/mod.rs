@@ -31,10 +31,9 @@ use wabalake_data::tables::variables::{
 };
 use wabalake_data::tables::{SESSION_KEY, USER_KEY, deployments, sessions};
 
-use crate::kernels;
 use crate::kernels::dictionary::number;
 use crate::kernels::distinct::distinct;
-use crate::query::ENGINE;
+use crate::kernels::{self, collected};
 use crate::query::joins::{Nearest, look_up_few, nearest};
 use crate::query::nodes;
 use crate::query::numbers::whole;
@@ -270,7 +269,7 @@ fn counted(narrow: DataFrame, asked: &Params) -> PolarsResult<DataFrame> {
     let numbers =
         [number(&QUESTION.map(col)).alias(QUESTION_NUMBER), number(&of_value).alias(VALUE_NUMBER)];
     let answers = answers.select([&of_value, &[col(PERSON)][..], &numbers].concat());
-    let answers = collected(answers)?;
+    let answers = collected(answers)?.lazy();
     let first = [&QUESTION[..], &[VALUE, QUESTION_NUMBER]].concat();
     let first = first.into_iter().map(|of| col(of).first());
     let count = rows().cast(DataType::Int64).alias(ANSWERS);
@@ -279,7 +278,7 @@ fn counted(narrow: DataFrame, asked: &Params) -> PolarsResult<DataFrame> {
     let is_rare = col(PEOPLE).lt(lit(asked.min_people));
     let folded = if asked.with_people { lit(false) } else { is_rare };
     let values = with_people(values, answers.clone(), VALUE_NUMBER, PEOPLE);
-    let values = collected(values.with_column(folded.alias(FOLDED)))?;
+    let values = collected(values.with_column(folded.alias(FOLDED)))?.lazy();
 
     let rare = values.clone().filter(col(FOLDED));
     let of_rare = [col(VALUE_NUMBER)];
@@ -296,7 +295,7 @@ fn counted(narrow: DataFrame, asked: &Params) -> PolarsResult<DataFrame> {
     let all = concat([shown, rare.select(&row)], UnionArgs::default())?;
     let all = with_people(all, answers, QUESTION_NUMBER, ALL_PEOPLE);
     let all = all.drop(by_name([QUESTION_NUMBER], true, false));
-    Ok(all.collect_with_engine(ENGINE)?.unwrap_single())
+    collected(all)
 }
 
 /// Adds to each group, by its `number`, how many people gave one of the `answers` that have this number.
@@ -311,11 +310,6 @@ fn with_people(
     groups
         .join(counts, &number, &number, JoinArgs::new(JoinType::Left))
         .with_column(col(people).cast(DataType::Int64).fill_null(lit(0_i64)))
-}
-
-/// The rows of a plan that several others read.
-fn collected(plan: LazyFrame) -> PolarsResult<LazyFrame> {
-    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single().lazy())
 }
 
 /// Adds the deployment that a value belongs to, in [`BEGAN`] and [`SENT_VERSION`]: the last one of its person and
@@ -388,13 +382,13 @@ fn last(placed: LazyFrame) -> PolarsResult<LazyFrame> {
     let asked = [SESSION_KEY, OWN[0], OWN[1], BEGAN, SENT_VERSION, VARIABLE];
     let asked = kernels::key_of(&asked.map(col)).alias(ASKED);
     let kept = [CONVERSATION_ID, CONVERSATION_VERSION, VARIABLE, VALUE, AT, PERSON, WRITER];
-    let given = collected(given.select([&kept.map(col)[..], &[asked]].concat()))?;
+    let given = collected(given.select([&kept.map(col)[..], &[asked]].concat()))?.lazy();
 
     // Most have one value, which needs no order.
     let key = [col(ASKED)];
     let several = given.clone().group_by([col(ASKED)]).agg([rows().alias(VALUES)]);
     let several = several.filter(col(VALUES).gt(lit(1))).select(&key);
-    let several = several.collect_with_engine(ENGINE)?.unwrap_single();
+    let several = collected(several)?;
     if several.height() == 0 {
         return Ok(given);
     }

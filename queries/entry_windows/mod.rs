@@ -46,7 +46,8 @@ use wabalake_data::{Invalid, Table};
 
 use self::by::By;
 use crate::kernels::groups::Groups;
-use crate::kernels::node;
+use crate::kernels::{collected, node};
+use crate::query::Type;
 use crate::query::billing::entry_windows::{
     ANSWERED_AT, CLICK_ID, CLICKED_AT, Clicks, IS_PENDING, Windows,
 };
@@ -61,7 +62,6 @@ use crate::query::prelude::*;
 use crate::query::time::Span;
 use crate::query::usage::misfit;
 use crate::query::words::Word;
-use crate::query::{ENGINE, Type};
 
 /// See the [module](self) for the question it answers.
 #[derive(Clone, Debug)]
@@ -331,16 +331,12 @@ impl Params {
             let span = Span { from: Some(first), until: Some(until), timezone };
             // Clicks that do not count open windows, too.
             let openers = params.windows().openers(&tables, span).with_row_index(CLICK, None);
-            let openers = openers.collect_with_engine(ENGINE)?.unwrap_single();
+            let openers = collected(openers)?;
             let click = [col(CLICK_ID)];
             let of_groups = clicks.select([group, CLICK_ID])?.lazy();
-            let of_groups = openers
-                .select([CLICK, CLICK_ID])?
-                .lazy()
-                .join(of_groups, &click, &click, JoinArgs::new(JoinType::Inner))
-                .select([CLICK, group].map(col))
-                .collect_with_engine(ENGINE)?
-                .unwrap_single();
+            let opened = openers.select([CLICK, CLICK_ID])?.lazy();
+            let of_groups = opened.join(of_groups, &click, &click, JoinArgs::new(JoinType::Inner));
+            let of_groups = collected(of_groups.select([CLICK, group].map(col)))?;
             let asked = params.clone();
             let parts = count_by_month(&tables, span, &what, move |tables, part| {
                 let (openers, of_groups) = (openers.clone().lazy(), of_groups.clone().lazy());
@@ -354,7 +350,7 @@ impl Params {
                 col(money::COST).alias(WOULD_HAVE_COST),
                 col(COST_CURRENCY).alias(CURRENCY),
             ]);
-            Ok(sums.collect_with_engine(ENGINE)?.unwrap_single())
+            collected(sums)
         })
     }
 

@@ -16,7 +16,7 @@ use polars::prelude::{
 };
 
 use super::dictionary::Numbers;
-use crate::query::ENGINE;
+use super::{collected, grown};
 
 /// The column of the number of a combination, `UInt32`.
 pub const ALIKE: &str = "number_of_combination";
@@ -39,7 +39,7 @@ where
         let (numbers, found) = of_alike(columns, keys, &plan)?;
         let mut places: Vec<Option<IdxSize>> = Vec::new();
         for (number, place) in found.column(ALIKE)?.u32()?.iter().zip(0..) {
-            set(&mut places, number.unwrap_or_default(), place);
+            *grown(&mut places, number.unwrap_or_default()) = Some(place);
         }
         let place = numbers.iter().map(|number| *places.get(number? as usize)?);
         brought(&found, &IdxCa::from_iter_options(ALIKE.into(), place), &own)
@@ -72,7 +72,7 @@ pub fn of_alike(
     let mut distinct = own.collect::<PolarsResult<Vec<_>>>()?;
     distinct.push(Column::new(ALIKE.into(), known));
     let distinct = DataFrame::new(first.len(), distinct)?.lazy();
-    let found = plan(distinct)?.collect_with_engine(ENGINE)?.unwrap_single();
+    let found = collected(plan(distinct)?)?;
     Ok((numbers, found))
 }
 
@@ -102,14 +102,6 @@ pub fn brought(found: &DataFrame, place: &IdxCa, fields: &[Field]) -> PolarsResu
     let columns = found.select(fields.iter().map(Field::name).cloned())?;
     let columns = columns.take(place)?;
     Ok(columns.into_struct(ALIKE.into()).into_series().into_column())
-}
-
-fn set<T: Clone>(values: &mut Vec<Option<T>>, number: u32, value: T) {
-    let number = number as usize;
-    if number >= values.len() {
-        values.resize(number + 1, None);
-    }
-    values[number] = Some(value);
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use polars::prelude::{BooleanChunked, DataFrame, LazyFrame, NewChunkedArray, Pol
 
 use super::known::with_known;
 
-/// One row in as many passes although its key is not among the keys, or fewer.
+/// Of rows whose key is not among the keys, one in as many passes at most.
 const BITS_A_KEY: usize = 16;
 
 /// The rows whose `key` is among `keys`, and few others, for a join that leaves those out.

@@ -28,7 +28,6 @@ use polars::prelude::{
 
 use super::parts::Parts;
 use super::{adding, named};
-use crate::query::ENGINE;
 
 /// The column of the microseconds since the previous message, Int64.
 pub const GAP: &str = "gap";
@@ -138,7 +137,7 @@ pub fn close_in_runs_of_alike(
         let people = lit(Series::new(by.person.into(), &found.unclear)).implode(true);
         let is_unclear = col(by.person).is_in(people, false).fill_null(lit(false));
         let unclear = with_ids.clone().filter(is_unclear.clone());
-        let mut unclear = unclear.collect_with_engine(ENGINE)?.unwrap_single();
+        let mut unclear = super::collected(unclear)?;
         let ids = unclear.column(by.id)?.str()?.clone();
         let found = close(&unclear, by, asked, most, Some(&ids))?;
         unclear.with_column(found.column(named))?;

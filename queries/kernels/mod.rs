@@ -14,6 +14,8 @@ use polars::lazy::frame::OptFlags;
 use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::query::ENGINE;
+
 pub mod alike;
 pub mod beyond;
 pub mod bloom;
@@ -66,6 +68,23 @@ pub(crate) fn on_all_cores<R: Send>(work: impl FnOnce() -> R + Send) -> R {
         Some(cores) => cores.install(work),
         None => work(),
     }
+}
+
+/// The rows of a plan that a kernel needs whole.
+///
+/// # Errors
+/// Those of running the plan.
+pub fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
+    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())
+}
+
+/// The place of a number in a list, which grows with default values as far as that.
+pub(crate) fn grown<T: Clone + Default>(values: &mut Vec<T>, number: u32) -> &mut T {
+    let number = number as usize;
+    if number >= values.len() {
+        values.resize(number + 1, T::default());
+    }
+    &mut values[number]
 }
 
 /// Runs two parts of a kernel side by side.

@@ -6,8 +6,7 @@ use polars::prelude::{
 };
 
 use super::parts::Parts;
-use super::{adding, places};
-use crate::query::ENGINE;
+use super::{adding, collected, places};
 
 /// Which event a moment is joined with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +81,7 @@ fn joined(
     if let Some(greatest) = greatest.filter(|_| !tied.is_empty()) {
         let of_tied = lit(Series::new(search.key.as_str().into(), &tied)).implode(true);
         let events = greatest.events.clone().filter(col(&search.key).is_in(of_tied, false));
-        let events = events.collect_with_engine(ENGINE)?.unwrap_single();
+        let events = collected(events)?;
         let texts = events.column(greatest.text)?.str()?.rechunk().into_owned();
         let before = u32::try_from(brought.height()).unwrap_or(u32::MAX);
         brought.vstack_mut_owned(events.select(&search.found)?)?;

@@ -19,7 +19,10 @@ use polars::prelude::{
 };
 use rayon::prelude::*;
 
-use super::{on_all_cores, places};
+use super::{grown, on_all_cores, places};
+
+/// The column of the [place](place_in_time) of a row in the order of time, `UInt32`.
+pub const PLACE: &str = "place_in_time";
 
 /// Expression: the place of each row in the order of time, from 0, `UInt32`.
 ///
@@ -112,12 +115,9 @@ fn counts(columns: &[Column]) -> PolarsResult<Column> {
     let mut of_group: Vec<i64> = Vec::new();
     let mut found = vec![0; in_order.len()];
     for (row, group, counted) in in_order {
-        let group = group as usize;
-        if group >= of_group.len() {
-            of_group.resize(group + 1, 0);
-        }
-        of_group[group] += i64::from(counted);
-        found[row as usize] = of_group[group];
+        let count = grown(&mut of_group, group);
+        *count += i64::from(counted);
+        found[row as usize] = *count;
     }
     Ok(Int64Chunked::from_vec(columns[0].name().clone(), found).into_column())
 }

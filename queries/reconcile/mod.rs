@@ -24,14 +24,14 @@ use wabalake_data::tables::{
 };
 use wabalake_data::{Invalid, Table};
 
-use crate::kernels::node;
+use crate::kernels::{collected, node};
+use crate::query::Type;
 use crate::query::billing::conversations::FreeSessions;
 use crate::query::billing::money::{self, millionths};
 use crate::query::billing::rules::PricingOptions;
 use crate::query::measures::from_millionths;
 use crate::query::monthly;
 use crate::query::prelude::*;
-use crate::query::{ENGINE, Type};
 
 /// See the [module](self) for the question it answers.
 pub struct Reconcile;
@@ -201,7 +201,7 @@ fn conversations(tables: &Tables, params: &Params) -> PolarsResult<LazyFrame> {
         let of = |what: &'static str| counts.clone().lazy().filter(col(COUNTED_FOR).eq(lit(what)));
         let both = [sessions.compared(of(SESSIONS), days), points.compared(of(POINTS))];
         let both = concat(both, UnionArgs::default())?;
-        Ok(both.collect_with_engine(ENGINE)?.unwrap_single())
+        collected(both)
     }))
 }
 

@@ -28,7 +28,8 @@ use wabalake_data::tables::{CURRENCY, USER_KEY, audience_tags, markets, rates, s
 
 use crate::kernels::beyond::beyond;
 use crate::kernels::gaps::{self, GAP};
-use crate::kernels::{node, once};
+use crate::kernels::{collected, node, once};
+use crate::query::Type;
 use crate::query::billing::entry_windows::Windows;
 use crate::query::billing::prices::DATED;
 use crate::query::billing::pricing::deliveries;
@@ -40,7 +41,6 @@ use crate::query::numbers::whole;
 use crate::query::prelude::*;
 use crate::query::time::{Clock, SECOND, Span};
 use crate::query::words::Word;
-use crate::query::{ENGINE, Type};
 
 /// See the [module](self) for the question it answers.
 #[derive(Clone, Debug)]
@@ -356,7 +356,7 @@ impl Params {
         let mergeable = when(col(OF_ALL).and(col(MERGEABLE)))
             .then(col(SERVICE_MESSAGES))
             .otherwise(lit(0).cast(DataType::Int64));
-        let units = service::priced(alike, charged, tables)
+        let units = service::priced(alike, tables)
             .cross_join(of_both, None)
             .with_columns(money::charged(is_charged))
             .with_columns(money::charges_times(SERVICE_MESSAGES))
@@ -387,7 +387,7 @@ impl Params {
             let none = lit(0).cast(DataType::Int64).alias(MERGEABLE);
             let replies = asked.replies(&kept, part).with_column(none);
             let sums = asked.summed(replies, &kept, part, false)?;
-            Ok(sums.collect_with_engine(ENGINE)?.unwrap_single())
+            collected(sums)
         });
         concat([all, left], UnionArgs::default())
     }

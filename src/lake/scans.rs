@@ -18,8 +18,8 @@ const DAMAGED: &str = ".damaged";
 
 /// The most rows of a row group.
 ///
-/// The statistics of row groups are evaluated for each file, which takes as long as reading a column of a small one.
-/// A file of one row group is skipped by the statistics in the log, or read.
+/// A file of one row group is skipped by the statistics in the log, or read: those in its footer would be evaluated
+/// for nothing.
 const ROW_GROUP: u64 = 1 << 18;
 
 impl Snapshot {

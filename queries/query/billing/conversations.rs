@@ -22,7 +22,7 @@ use wabalake_data::tables::rates::CATEGORY;
 use super::money;
 use super::prices::{self, DATED};
 use crate::kernels::dictionary::number;
-use crate::kernels::ordinals::{count_until, place_in_time};
+use crate::kernels::ordinals::{PLACE, count_until, place_in_time};
 use crate::query::measures::outgoing;
 use crate::query::numbers::whole;
 use crate::query::sql::Bindings;
@@ -87,7 +87,6 @@ pub fn conversations(
     free: FreeSessions,
     others: &[&str],
 ) -> LazyFrame {
-    const PLACE: &str = "place_in_time";
     let zone = within.timezone;
     // Earlier messages decide the free tier and the number of a conversation; later ones do not.
     let until = Span { from: None, ..within };
@@ -117,7 +116,7 @@ pub fn conversations(
     ]);
 
     // A free conversation is priced as number 1, for its currency.
-    let numbered = prices::numbered(typed, PLACE, chargeable(), 1, MONTH);
+    let numbered = prices::numbered(typed, chargeable(), 1, MONTH);
     let priced = prices::priced(numbered, tables).with_columns(money::charged(chargeable()));
     match within.holds(&col(CREATED_AT)) {
         Some(began_within) => priced.filter(began_within),

@@ -32,13 +32,13 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
 use crate::kernels::windows::{Columns, Lengths, find};
-use crate::kernels::{adding, node};
+use crate::kernels::{adding, collected, node};
+use crate::query::NeedsTables;
 use crate::query::dimensions::{AD, meta_type};
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
 use crate::query::sql::Bindings;
 use crate::query::tables::Tables;
 use crate::query::time::{HOUR, Span};
-use crate::query::{ENGINE, NeedsTables};
 
 /// The column of a click's id: that of its session or message.
 pub const CLICK_ID: &str = "click_id";
@@ -357,8 +357,4 @@ fn latest_message(tables: &Tables, clicks: &DataFrame) -> PolarsResult<Option<i6
         }
     }
     Ok(None)
-}
-
-fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
-    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())
 }

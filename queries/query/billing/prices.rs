@@ -28,8 +28,8 @@ use wabalake_data::tables::rates::{
 };
 
 use crate::kernels::alike::{ALIKE, brought, of_alike, with_alike, with_struct};
-use crate::kernels::dictionary;
-use crate::kernels::ordinals::count_until;
+use crate::kernels::ordinals::{PLACE, count_until};
+use crate::kernels::{dictionary, grown};
 use crate::query::Type;
 use crate::query::sql::{Bindings, SqlLiteral as _};
 use crate::query::tables::Tables;
@@ -73,7 +73,6 @@ pub fn in_markets(units: LazyFrame, tables: &Tables) -> LazyFrame {
     with_alike(units, &[COUNTRY, DATED], added, move |countries| {
         let eras = eras(&tables)?;
         let left = || JoinArgs::new(JoinType::Left);
-        // No market has a null country: so a great many units without one are joined as quickly as others.
         let nulls_too = JoinArgs { nulls_equal: true, ..left() };
         let at = [col(COUNTRY), col(ERA)];
         let market = col(MARKET).fill_null(lit(reference::OTHER));
@@ -86,21 +85,15 @@ pub fn in_markets(units: LazyFrame, tables: &Tables) -> LazyFrame {
     })
 }
 
-/// Adds the columns [`NUMBER`] and [`MARKET_NUMBER`] to units, which have their
-/// [place](crate::kernels::ordinals::place_in_time) in the order of time: the second step of [`priced`].
+/// Adds the columns [`NUMBER`] and [`MARKET_NUMBER`] to units, which have their [`PLACE`] in the order of time: the
+/// second step of [`priced`].
 ///
 /// Units have a country, a market and a lower-case [`CATEGORY`]. Those that pass the predicate are
 /// counted; others get the number `otherwise`.
-pub fn numbered(
-    units: LazyFrame,
-    place: &str,
-    counted: Expr,
-    otherwise: i64,
-    month: &str,
-) -> LazyFrame {
+pub fn numbered(units: LazyFrame, counted: Expr, otherwise: i64, month: &str) -> LazyFrame {
     let number = |scope: &str| {
         let group = dictionary::number(&[col(scope), col(CATEGORY), col(month)]);
-        let number = count_until(col(place), group, counted.clone());
+        let number = count_until(col(PLACE), group, counted.clone());
         when(counted.clone()).then(number).otherwise(lit(otherwise))
     };
     units.with_columns([number(COUNTRY).alias(NUMBER), number(MARKET).alias(MARKET_NUMBER)])
@@ -135,16 +128,12 @@ fn chosen(alike: &UInt32Chunked, offers: &DataFrame, counts: &[Column]) -> Polar
     let bounds = [(from?, until?), (market_from?, market_until?)];
     let mut of_alike: Vec<Vec<(IdxSize, Covered)>> = Vec::new();
     for (place, number) in (0..).zip(offers.column(ALIKE)?.u32()?.iter().flatten()) {
-        let number = number as usize;
-        if number >= of_alike.len() {
-            of_alike.resize(number + 1, Vec::new());
-        }
         // Without a rate, all numbers are covered.
         let covered = bounds.each_ref().map(|(from, until)| {
             let place = place as usize;
             from.get(place).zip(until.get(place)).unwrap_or((i64::MIN, i64::MAX))
         });
-        of_alike[number].push((place, covered));
+        grown(&mut of_alike, number).push((place, covered));
     }
     let (in_country, in_market) = (counts[0].i64()?.iter(), counts[1].i64()?.iter());
     let units = alike.iter().zip(in_country).zip(in_market);

@@ -27,7 +27,7 @@ use super::money;
 use super::prices::{self, DATED, TIER};
 use super::rules::PricingOptions;
 use crate::kernels::dictionary::number;
-use crate::kernels::ordinals::{count_until, place_in_time};
+use crate::kernels::ordinals::{PLACE, count_until, place_in_time};
 use crate::kernels::{key_of, once};
 use crate::query::joins::look_up;
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
@@ -181,7 +181,6 @@ fn numbered(
     within: Span,
     options: &PricingOptions,
 ) -> PolarsResult<LazyFrame> {
-    const PLACE: &str = "place_in_time";
     let messages = delivered.filter(is_undecided(within, options)).with_columns([
         col(PRICING_CATEGORY).str().to_lowercase().alias(CATEGORY),
         options.date(within).alias(DATED),
@@ -197,7 +196,7 @@ fn numbered(
     let messages = prices::in_markets(messages, tables);
     let typed = after_a_message(messages, tables, within, options)?
         .with_column(col(PRICING_TYPE).fill_null(pricing_type));
-    Ok(prices::numbered(typed, PLACE, is_regular().and(is_service().not()), 0, MONTH))
+    Ok(prices::numbered(typed, is_regular().and(is_service().not()), 0, MONTH))
 }
 
 fn is_regular() -> Expr {

@@ -31,7 +31,7 @@ use super::money::{self, COST};
 use super::prices::{self, DATED, UnitsSql};
 use super::pricing::deliveries;
 use super::rules::PricingOptions;
-use crate::kernels::ordinals::place_in_time;
+use crate::kernels::ordinals::{PLACE, place_in_time};
 use crate::query::measures::{delivery_is, from_millionths, ratio};
 use crate::query::monthly::{count_by_month, count_deliveries};
 use crate::query::same_sends::{self, SEND_KEY, TOLERANCE_SECONDS};
@@ -297,7 +297,6 @@ pub fn by_currency(units: LazyFrame, by: &[Expr], counts: &[&str]) -> LazyFrame 
 
 /// The delivered deployments of an interval as messages of a category, with their price.
 fn priced(tables: &Tables, within: Span, category: &str) -> LazyFrame {
-    const PLACE: &str = "place_in_time";
     let is_delivered = || delivery_is("Delivered");
     let local = |clock: Clock| clock.start(col(DEPLOYMENT_TIMESTAMP), within.timezone);
     // Deployments since the start of the month count for the number.
@@ -312,7 +311,7 @@ fn priced(tables: &Tables, within: Span, category: &str) -> LazyFrame {
         place_in_time(col(DEPLOYMENT_TIMESTAMP), &ties).alias(PLACE),
     ]);
     let sends = prices::in_markets(sends, tables);
-    let numbered = prices::numbered(sends, PLACE, is_delivered(), 1, MONTH);
+    let numbered = prices::numbered(sends, is_delivered(), 1, MONTH);
     let priced = prices::priced(numbered, tables).with_columns(money::charged(is_delivered()));
     match within.holds(&col(DEPLOYMENT_TIMESTAMP)) {
         Some(sent_within) => priced.filter(sent_within),

@@ -17,8 +17,7 @@ use wabalake_data::tables::messages::{
     PRICING_CATEGORY, WABA_ID, WHATSAPP_ID,
 };
 
-use super::collected;
-use crate::kernels;
+use crate::kernels::{self, collected};
 use crate::query::billing::conversations::{FreeSessions, conversations};
 use crate::query::measures::{message_failed, outgoing};
 use crate::query::tables::Tables;

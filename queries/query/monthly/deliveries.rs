@@ -12,8 +12,7 @@ use polars::prelude::{
 use wabalake_data::tables::UTC_DAY;
 use wabalake_data::tables::messages;
 
-use super::collected;
-use crate::kernels;
+use crate::kernels::{self, collected};
 use crate::query::billing::pricing::deliveries;
 use crate::query::billing::rules::PricingOptions;
 use crate::query::tables::Tables;

@@ -8,16 +8,8 @@
 //! | [`conversations`] | conversations of 24 hours |
 //! | [`deliveries`] | delivered messages |
 
-use polars::prelude::{DataFrame, LazyFrame, PolarsResult};
-
-use super::ENGINE;
-
 mod conversations;
 mod deliveries;
 
 pub use conversations::{count_conversations, count_conversations_with};
 pub use deliveries::{count_by_month, count_deliveries};
-
-fn collected(plan: LazyFrame) -> PolarsResult<DataFrame> {
-    Ok(plan.collect_with_engine(ENGINE)?.unwrap_single())
-}
