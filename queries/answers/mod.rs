@@ -235,7 +235,7 @@ fn with_sessions(values: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> 
         col(USER_KEY).alias(SESSION_PERSON),
     ]);
     let has_person = col(SESSION_PERSON).is_not_null();
-    Ok(look_up_few(values, sessions, SESSION_KEY)?.select([
+    Ok(look_up_few(values, sessions, SESSION_KEY, "sessions of values")?.select([
         col(SESSION_KEY),
         col(USER_KEY),
         coalesce(&[col(SESSION_PERSON), col(USER_KEY)]).alias(PERSON),

@@ -44,7 +44,7 @@ use crate::kernels::{node, once};
 use crate::query::billing::money::{self, AMOUNT, millionths};
 use crate::query::conversions::Event;
 use crate::query::filters::Choice;
-use crate::query::joins::look_up_few;
+use crate::query::joins::{join_few, look_up_few};
 use crate::query::measures::from_millionths;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
@@ -333,24 +333,24 @@ fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<
     let conversions = once(tables.scan(&conversions::TABLE).select(converted));
     let latest = conversions.clone().select([col(AT).max().alias(LATEST)]);
 
-    let in_windows = |events: LazyFrame, what: &[&str], people: LazyFrame| {
-        let key = [col(USER_KEY)];
+    let in_windows = |events: LazyFrame, what: &[&str]| {
         let after = || col(AT) - micros(SINCE);
         let within = after().gt_eq(lit(0_i64)).and(after().lt(lit(window)));
         let kept = [&[USER_KEY, GROUP, SINCE], brought, what].concat();
         let kept: Vec<Expr> = kept.into_iter().map(col).collect();
-        let events = events.join(people, &key, &key, JoinArgs::new(JoinType::Inner));
         events.filter(within).select(kept)
     };
     let conversions = by_person(params.event.of(conversions), tables)?;
     let in_groups = people.clone().filter(is_of_a_group());
     // The first row of each person, whichever it is.
     let is_first = col(USER_KEY).is_first_distinct().cast(DataType::Int64);
-    let earned = in_windows(conversions, &[VALUE, CURRENCY], in_groups)
-        .with_column(is_first.alias(CONVERTED));
+    let key = [col(USER_KEY)];
+    let earned = conversions.join(in_groups, &key, &key, JoinArgs::new(JoinType::Inner));
+    let earned = in_windows(earned, &[VALUE, CURRENCY]).with_column(is_first.alias(CONVERTED));
     let held_out = people.clone().filter(col(GROUP).eq(lit(CONTROL)));
     let person = Some(by_name([USER_KEY], true, false));
-    let reached = in_windows(sent(tables, params), &[], held_out)
+    let reached = join_few(held_out, sent(tables, params), USER_KEY, "deployments of people")?;
+    let reached = in_windows(reached, &[])
         .unique(person, UniqueKeepStrategy::Any)
         .with_column(one().alias(CONTAMINATED));
 
@@ -371,7 +371,7 @@ fn by_person(conversions: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame>
         .select([col(SESSION_KEY), col(USER_KEY).alias(VISITOR)]);
     let person = when(col(SESSION_KEY).is_null()).then(col(USER_KEY)).otherwise(col(VISITOR));
     let kept = [person.alias(USER_KEY), col(AT), col(VALUE), col(CURRENCY)];
-    let found = look_up_few(conversions, visitors, SESSION_KEY)?.select(kept);
+    let found = look_up_few(conversions, visitors, SESSION_KEY, "people of sessions")?.select(kept);
     Ok(found.filter(col(USER_KEY).is_not_null()))
 }
 

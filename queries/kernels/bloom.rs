@@ -3,37 +3,33 @@
 //! A hash join of Polars searches its table of the few keys once for each of the many rows, mostly in memory
 //! outside of the processor's cache, to find nothing. A bit for the hash of each key, of sixteen times as many bits
 //! as keys, leaves out most rows in a few instructions.
+//!
+//! The filter is a part of the scan of the many rows: only their key is read to decide, and the other columns of
+//! those that pass.
 
-use polars::prelude::{BooleanChunked, DataFrame, LazyFrame, NewChunkedArray, PolarsResult, col};
-
-use super::known::with_known;
+use polars::prelude::{
+    BooleanChunked, Column, DataType, Expr, Field, IntoColumn, NewChunkedArray, PolarsResult,
+};
 
 /// Of rows whose key is not among the keys, one in as many passes at most.
 const BITS_A_KEY: usize = 16;
 
-/// The rows whose `key` is among `keys`, and few others, for a join that leaves those out.
+/// Predicate: the key of a row may be among `keys`. It is false without a key.
 ///
-/// The key is an Int64 of both. Rows without a key are left out. The rest keep their order.
-///
-/// The node reads all columns of the rows, so select them before.
+/// Keys are an Int64 of both. A join leaves out the few rows that pass for nothing.
 ///
 /// # Errors
-/// Those of building a plan.
-pub fn may_be_among(
-    rows: LazyFrame,
-    keys: LazyFrame,
-    key: &'static str,
-) -> PolarsResult<LazyFrame> {
-    let name = format!("rows whose key may be among others: {key}");
-    with_known(rows, keys.select([col(key)]), name, move |keys, rows| filtered(&keys, &rows, key))
-}
-
-fn filtered(keys: &DataFrame, rows: &DataFrame, key: &str) -> PolarsResult<DataFrame> {
-    let keys = keys.column(key)?.i64()?;
+/// Keys of another type.
+pub fn may_be_among(key: Expr, keys: &Column) -> PolarsResult<Expr> {
+    let keys = keys.as_materialized_series().i64()?;
     let bloom = Bloom::of(keys.iter().flatten(), keys.len());
-    let asked = rows.column(key)?.i64()?;
-    let passes = asked.iter().map(|key| key.is_some_and(|key| bloom.may_hold(key)));
-    rows.filter(&BooleanChunked::from_iter_values("passes".into(), passes))
+    let passes = move |column: Column| {
+        let asked = column.as_materialized_series().i64()?;
+        let passes = asked.iter().map(|key| key.is_some_and(|key| bloom.may_hold(key)));
+        Ok(BooleanChunked::from_iter_values(column.name().clone(), passes).into_column())
+    };
+    let boolean = |_: &_, field: &Field| Ok(Field::new(field.name().clone(), DataType::Boolean));
+    Ok(key.map(passes, boolean))
 }
 
 /// A bit for the hash of each key.
@@ -70,7 +66,7 @@ impl Bloom {
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{Engine, IntoLazy, df};
+    use polars::prelude::{Engine, IntoLazy, col, df};
     use proptest::prelude::*;
 
     use super::*;
@@ -91,8 +87,8 @@ mod tests {
                 .chain((0..strangers).map(|key| Some(hash(key))))
                 .collect();
             let rows = df!["key" => &asked].unwrap().lazy().with_row_index("row", None);
-            let known = df!["key" => &keys, "other" => vec![1; keys.len()]].unwrap().lazy();
-            let found = may_be_among(rows, known, "key").unwrap();
+            let known = Column::new("known".into(), &keys);
+            let found = rows.filter(may_be_among(col("key"), &known).unwrap());
             let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
             let passed: Vec<u32> = found.column("row").unwrap().u32().unwrap().iter().flatten().collect();
             prop_assert!(passed.is_sorted());

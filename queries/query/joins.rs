@@ -6,13 +6,14 @@
 //! [`open`](crate::kernels::open) and [`others`](crate::kernels::others).
 
 use polars::prelude::{
-    Column, DataType, Expr, Field, Int64Chunked, IntoColumn, JoinArgs, JoinType, LazyFrame, NULL,
-    PolarsResult, UnionArgs, by_name, col, concat_lf_diagonal, lit, when,
+    Column, DataType, Expr, Field, Int64Chunked, IntoColumn, IntoLazy, JoinArgs, JoinType,
+    LazyFrame, NULL, PolarsResult, Schema, UnionArgs, by_name, col, concat_lf_diagonal, lit, when,
 };
 use wabalake_data::tables::text_key;
 
 use crate::kernels::bloom::may_be_among;
 use crate::kernels::nearest::{self as kernel, Search};
+use crate::kernels::{collected, node};
 
 pub use crate::kernels::nearest::{Greatest, Nearest};
 
@@ -27,8 +28,9 @@ pub fn look_up(rows: LazyFrame, known: LazyFrame, key: &str) -> LazyFrame {
         .drop(by_name([LOOKED_UP], true, false))
 }
 
-/// [`look_up`] of few rows among many known ones. The rows are read twice, so share them by
-/// [`once`](crate::kernels::once).
+/// [`look_up`] of few rows among many known ones. The few are collected.
+///
+/// `what` tells the known ones from all others that these rows look up.
 ///
 /// # Errors
 /// Those of building a plan.
@@ -36,9 +38,43 @@ pub fn look_up_few(
     rows: LazyFrame,
     known: LazyFrame,
     key: &'static str,
+    what: &str,
 ) -> PolarsResult<LazyFrame> {
-    let known = may_be_among(known, rows.clone(), key)?;
-    Ok(look_up(rows, known, key))
+    let name = format!("look-up of few rows: {what}");
+    of_few(rows, known, key, name, move |rows, known| look_up(rows, known, key))
+}
+
+/// Inner join of few rows with those of many that have their `key`. The few are collected.
+///
+/// A row without a key matches nothing. `what` tells the many from all others that these rows are joined with.
+///
+/// # Errors
+/// Those of building a plan.
+pub fn join_few(
+    rows: LazyFrame,
+    many: LazyFrame,
+    key: &'static str,
+    what: &str,
+) -> PolarsResult<LazyFrame> {
+    let name = format!("join of few rows: {what}");
+    of_few(rows, many, key, name, move |rows, many| {
+        many.join(rows, [col(key)], [col(key)], JoinArgs::new(JoinType::Inner))
+    })
+}
+
+/// A join of few rows with many, of which only those are joined whose key [may be](may_be_among) that of one.
+fn of_few(
+    rows: LazyFrame,
+    many: LazyFrame,
+    key: &'static str,
+    name: String,
+    joined: impl Fn(LazyFrame, LazyFrame) -> LazyFrame + Send + Sync + 'static,
+) -> PolarsResult<LazyFrame> {
+    let schema = joined(rows.clone(), many.clone()).collect_schema()?;
+    Ok(node(rows, name, Schema::clone(&schema), move |rows| {
+        let many = many.clone().filter(may_be_among(col(key), rows.column(key)?)?);
+        collected(joined(rows.lazy(), many))
+    }))
 }
 
 /// A join key without nulls; see [`look_up`].
@@ -141,7 +177,7 @@ const KEY: &str = "key_of_columns";
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{DataFrame, IntoLazy, SortMultipleOptions, df};
+    use polars::prelude::{DataFrame, SortMultipleOptions, df};
     use proptest::prelude::*;
 
     use super::*;
@@ -226,10 +262,32 @@ mod tests {
             let expected: Vec<Option<i64>> =
                 named.iter().map(|key| known.get(key.as_ref()?).copied()).collect();
             let found = look_up(rows.clone(), values.clone(), "key");
-            for found in [found, look_up_few(rows, values, "key").unwrap()] {
+            for found in [found, look_up_few(rows, values, "key", "values").unwrap()] {
                 prop_assert_eq!(numbers(found.clone(), "row", "value"), &expected[..]);
                 prop_assert_eq!(numbers(found, "row", "key"), &named[..]);
             }
+        }
+
+        /// Keys may be null, unknown, or repeated on either side.
+        #[test]
+        fn join_of_few_is_an_inner_join(
+            few in prop::collection::vec(prop::option::of(0..9_i64), 0..9),
+            many in prop::collection::vec(prop::option::of(0..40_i64), 0..200),
+        ) {
+            let rows = df!["key" => few.clone()].unwrap().lazy().with_row_index("row", None);
+            let events = df!["key" => many.clone()].unwrap().lazy().with_row_index("event", None);
+            let found = join_few(rows, events, "key", "events").unwrap();
+            let pairs = found.with_column(col("row") * lit(1_000_u32) + col("event"));
+            let found = numbers(pairs, "row", "row");
+            let places = |keys: &[Option<i64>]| (0..).zip(keys.to_vec()).collect::<Vec<(i64, _)>>();
+            let expected: Vec<Option<i64>> = places(&few)
+                .into_iter()
+                .flat_map(|(row, key)| {
+                    let own = places(&many).into_iter().filter(move |event| key.is_some() && event.1 == key);
+                    own.map(move |(event, _)| Some(row * 1_000 + event))
+                })
+                .collect();
+            prop_assert_eq!(found, expected);
         }
     }
 }
