@@ -44,7 +44,7 @@ use crate::kernels::{node, once};
 use crate::query::billing::money::{self, AMOUNT, millionths};
 use crate::query::conversions::Event;
 use crate::query::filters::Choice;
-use crate::query::joins::{join_few, look_up_few};
+use crate::query::joins::join_few;
 use crate::query::measures::from_millionths;
 use crate::query::numbers::whole;
 use crate::query::prelude::*;
@@ -186,7 +186,6 @@ const TAGS: &str = "tags";
 const TREATED_TAGS: &str = "treated_tags";
 const AT: &str = "at";
 const LATEST: &str = "latest";
-const VISITOR: &str = "visitor";
 const EARNED: &str = "earned";
 const IN_BOTH: &str = "in_both";
 
@@ -340,12 +339,10 @@ fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<
         let kept: Vec<Expr> = kept.into_iter().map(col).collect();
         events.filter(within).select(kept)
     };
-    let conversions = by_person(params.event.of(conversions), tables)?;
     let in_groups = people.clone().filter(is_of_a_group());
     // The first row of each person, whichever it is.
     let is_first = col(USER_KEY).is_first_distinct().cast(DataType::Int64);
-    let key = [col(USER_KEY)];
-    let earned = conversions.join(in_groups, &key, &key, JoinArgs::new(JoinType::Inner));
+    let earned = of_people(params.event.of(conversions), in_groups, tables)?;
     let earned = in_windows(earned, &[VALUE, CURRENCY]).with_column(is_first.alias(CONVERTED));
     let held_out = people.clone().filter(col(GROUP).eq(lit(CONTROL)));
     let person = Some(by_name([USER_KEY], true, false));
@@ -363,16 +360,23 @@ fn followed(tables: &Tables, params: &Params, brought: &[&str]) -> PolarsResult<
     Ok(rows.cross_join(latest, None).with_column(group.alias(GROUP)))
 }
 
-/// Conversions by their person: that of their session, or without one the person that they name.
-fn by_person(conversions: LazyFrame, tables: &Tables) -> PolarsResult<LazyFrame> {
-    let visitors = tables
-        .scan(&sessions::TABLE)
-        .filter(col(USER_KEY).is_not_null())
-        .select([col(SESSION_KEY), col(USER_KEY).alias(VISITOR)]);
-    let person = when(col(SESSION_KEY).is_null()).then(col(USER_KEY)).otherwise(col(VISITOR));
-    let kept = [person.alias(USER_KEY), col(AT), col(VALUE), col(CURRENCY)];
-    let found = look_up_few(conversions, visitors, SESSION_KEY, "people of sessions")?.select(kept);
-    Ok(found.filter(col(USER_KEY).is_not_null()))
+/// The conversions of people: those of their sessions, and those without a session that name them.
+fn of_people(
+    conversions: LazyFrame,
+    people: LazyFrame,
+    tables: &Tables,
+) -> PolarsResult<LazyFrame> {
+    let sessions = tables.scan(&sessions::TABLE).select([SESSION_KEY, USER_KEY].map(col));
+    let visits = join_few(people.clone(), sessions, USER_KEY, "sessions of people")?;
+    let inner = |rows: LazyFrame, others: LazyFrame, key: &str| {
+        rows.join(others, [col(key)], [col(key)], JoinArgs::new(JoinType::Inner))
+    };
+    let has_session = || col(SESSION_KEY).is_not_null();
+    let in_sessions =
+        conversions.clone().filter(has_session()).drop(by_name([USER_KEY], true, false));
+    let named = conversions.filter(has_session().not().and(col(USER_KEY).is_not_null()));
+    let of_sessions = inner(in_sessions, visits, SESSION_KEY);
+    concat_lf_diagonal([of_sessions, inner(named, people, USER_KEY)], UnionArgs::default())
 }
 
 /// The deployments that contaminate: those of the days on which windows lie that did not fail.

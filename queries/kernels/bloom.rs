@@ -7,14 +7,13 @@
 //! The filter is a part of the scan of the many rows: only their key is read to decide, and the other columns of
 //! those that pass.
 
-use polars::prelude::{
-    BooleanChunked, Column, DataType, Expr, Field, IntoColumn, NewChunkedArray, PolarsResult,
-};
+use polars::prelude::arity::unary_elementwise_values;
+use polars::prelude::{BooleanChunked, Column, DataType, Expr, Field, IntoColumn, PolarsResult};
 
 /// Of rows whose key is not among the keys, one in as many passes at most.
 const BITS_A_KEY: usize = 16;
 
-/// Predicate: the key of a row may be among `keys`. It is false without a key.
+/// Predicate: the key of a row may be among `keys`. It is null without a key.
 ///
 /// Keys are an Int64 of both. A join leaves out the few rows that pass for nothing.
 ///
@@ -25,8 +24,8 @@ pub fn may_be_among(key: Expr, keys: &Column) -> PolarsResult<Expr> {
     let bloom = Bloom::of(keys.iter().flatten(), keys.len());
     let passes = move |column: Column| {
         let asked = column.as_materialized_series().i64()?;
-        let passes = asked.iter().map(|key| key.is_some_and(|key| bloom.may_hold(key)));
-        Ok(BooleanChunked::from_iter_values(column.name().clone(), passes).into_column())
+        let passes: BooleanChunked = unary_elementwise_values(asked, |key| bloom.may_hold(key));
+        Ok(passes.into_column())
     };
     let boolean = |_: &_, field: &Field| Ok(Field::new(field.name().clone(), DataType::Boolean));
     Ok(key.map(passes, boolean))
