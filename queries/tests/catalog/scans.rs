@@ -26,6 +26,11 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
         "each check has its own rows",
     ),
     (
+        "holdout-lift",
+        &["audience_tags"],
+        "people meet conversions by their sessions and, without a session, by name",
+    ),
+    (
         "inbound-channels",
         &["sessions"],
         "a conversion that names a person is attributed to sessions of the whole lake",
