@@ -49,8 +49,6 @@ ASKED = {
     "message-log": ["--status", "failed"],
     "what-changed": ["--from", "2025-07-01", "--to", "2025-09-30"],
 }
-# What stands for the groups of an experiment in a lake that was made before the generator had one.
-OTHER_TAGS = ["--treated", "vip", "--control", "newsletter"]
 # Questions with filters and dimensions, beside every query without: name and arguments.
 CUT = [
     "agent-response --by week,agent --sla-seconds 600",
@@ -122,7 +120,10 @@ def options():
         "--peers", action="store_true", help="time each `duckdb.sql` against the twin, on DuckDB"
     )
     parser.add_argument("--only", choices=["queries", "loads"])
-    parser.add_argument("--queries", metavar="NAME,...", help="only these [the whole catalog]")
+    parser.add_argument(
+        "--queries", nargs="+", metavar="QUESTION",
+        help="only these, each a name or a name with its arguments in quotes [the whole catalog]",
+    )
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wabalake")
     parser.add_argument("--folder", type=Path, default=ROOT / "bench", help="for files [bench]")
     parser.add_argument(
@@ -292,11 +293,10 @@ class Bench:
         names = list(self.described())
         if not self.asked.queries:
             return names + CUT
-        asked = self.asked.queries.split(",")
-        unknown = [name for name in asked if name not in names]
+        unknown = [question for question in self.asked.queries if question.split(" ")[0] not in names]
         if unknown:
             sys.exit(f"error: no query is called {', '.join(unknown)}")
-        return asked
+        return self.asked.queries
 
     @functools.cache
     def described(self) -> dict[str, dict]:
@@ -306,26 +306,17 @@ class Bench:
 
     def question(self, name: str, lake: Path) -> list:
         """The command of a query, without the path of the answer."""
-        query, arguments = name.split()[0], self.arguments(name, lake)
-        return [self.program, "query", query, *arguments, "--lake", lake, "-f", "parquet"]
+        query = name.split()[0]
+        return [self.program, "query", query, *self.arguments(name), "--lake", lake, "-f", "parquet"]
 
-    def arguments(self, name: str, lake: Path | None = None) -> list[str]:
-        """The arguments of a query or of a question that is cut; the lake is that of the benchmark unless
-        another is named."""
+    def arguments(self, name: str) -> list[str]:
+        """The arguments of a query or of a question that is cut."""
         query, *given = name.split()
         if query == "user-history":
             return ["--phone", self.phone()]
         if name in ASKED or given:
             return ASKED.get(name, given)
-        required = list(needs(self.described()[query]))
-        if query == "holdout-lift" and not self.has_tag(lake or self.lake, required[1]):
-            return OTHER_TAGS
-        return required
-
-    def has_tag(self, lake: Path, tag: str) -> bool:
-        """True if a person of the lake has the tag."""
-        tags = duckdb.read_parquet(self.files(lake, "audience_tags"))
-        return bool(tags.filter(f"tag = '{tag}'").limit(1).fetchall())
+        return list(needs(self.described()[query]))
 
     def duckdb(self, name: str, sql: str) -> tuple[list, Path]:
         """The command that has DuckDB answer a statement, and the file that the answer goes to."""

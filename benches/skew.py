@@ -177,7 +177,7 @@ class Bench:
     def catalog(self):
         """The queries that are asked, as the program describes them."""
         queries = {query["name"]: query for query in json.loads(self.run("queries", "-f", "json").stdout)}
-        asked = self.asked.queries.split(",") if self.asked.queries else queries
+        asked = self.asked.queries or queries
         unknown = [name for name in asked if name not in queries]
         if unknown:
             sys.exit(f"error: no query is called {', '.join(unknown)}")
@@ -273,7 +273,7 @@ def options():
         help="of the two lakes of each kind, the second four times the first [20000 80000]",
     )
     parser.add_argument("--lakes", metavar="NAME,...", help=f"beside the plain one [{','.join(LAKES)}]")
-    parser.add_argument("--queries", metavar="NAME,...", help="only these [the whole catalog]")
+    parser.add_argument("--queries", nargs="+", metavar="NAME", help="only these [the whole catalog]")
     parser.add_argument("--rounds", type=int, default=2, help="of which the fastest counts [2]")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
