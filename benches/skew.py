@@ -272,7 +272,9 @@ def options():
         "--sessions", type=int, nargs=2, default=(20_000, 80_000), metavar=("FEW", "MANY"),
         help="of the two lakes of each kind, the second four times the first [20000 80000]",
     )
-    parser.add_argument("--lakes", metavar="NAME,...", help=f"beside the plain one [{','.join(LAKES)}]")
+    parser.add_argument(
+        "--lakes", nargs="+", metavar="NAME", help=f"beside the plain one [{' '.join(LAKES)}]"
+    )
     parser.add_argument("--queries", nargs="+", metavar="NAME", help="only these [the whole catalog]")
     parser.add_argument("--rounds", type=int, default=2, help="of which the fastest counts [2]")
     parser.add_argument("--threads", type=int, default=2)
@@ -281,7 +283,7 @@ def options():
     asked = parser.parse_args()
     if not asked.program.exists():
         sys.exit(f"error: there is no `{asked.program}`\n  hint: `make build` makes it")
-    asked.lakes = ["plain", *(asked.lakes.split(",") if asked.lakes else LAKES)]
+    asked.lakes = ["plain", *(asked.lakes or LAKES)]
     unknown = [name for name in asked.lakes if name not in LAKES]
     if unknown:
         sys.exit(f"error: no lake is called {', '.join(unknown)}\n  hint: {', '.join(LAKES)}")
