@@ -16,6 +16,7 @@ use chrono::NaiveDate;
 use polars::prelude::*;
 use serde::Serialize;
 use serde_json::json;
+use wabalake_data::at_once;
 use wabalake_queries::query::Question;
 
 use crate::error::{Context as _, Error, Result};
@@ -26,7 +27,6 @@ use crate::marts::{Definition, Mart, PinnedTables, Provenance, QueryMart};
 use crate::nightly::RunLock;
 use crate::nightly::changes::Changes;
 use crate::nightly::work::{Work, is_within};
-use crate::place::at_once;
 use crate::run::polars::collect;
 
 /// How many marts are looked at at the same time.

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use rayon::prelude::*;
 use tempfile::TempDir;
+use wabalake_data::at_once;
 
-use super::{Entry, Key, Made, OWN, Part, Payload, at_once};
+use super::{Entry, Key, Made, OWN, Part, Payload};
 use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside, synced_beside, write_synced};
 

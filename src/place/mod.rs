@@ -24,7 +24,6 @@
 mod access;
 mod address;
 mod ahead;
-mod at_once;
 pub mod cache;
 mod checkup;
 mod conditional;
@@ -60,7 +59,6 @@ use tempfile::TempDir;
 pub use self::access::Environment;
 pub use self::address::{Address, Bucket};
 pub(crate) use self::ahead::{unwrapped, with_addresses};
-pub(crate) use self::at_once::at_once;
 pub use self::checkup::{Finding, Verdict};
 pub(crate) use self::download::Download;
 use self::folder::Folder;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! starts      key of the conversation, created_at     of all messages that did not fail, 16 bytes each
-//! parts       months with many starts                 one after the other
+//! parts       months with many starts                 two at a time
 //!   messages  the first of each conversation          with the columns that are priced and counted
 //!   counts    their conversations, counted            a small table, which is all that remains
 //! ```
@@ -17,6 +17,7 @@ use wabalake_data::tables::messages::{
     PRICING_CATEGORY, WABA_ID, WHATSAPP_ID,
 };
 
+use super::counts_of;
 use crate::kernels::{self, collected};
 use crate::query::billing::conversations::{FreeSessions, conversations};
 use crate::query::measures::{message_failed, outgoing};
@@ -97,13 +98,12 @@ where
         let instants = col(AT).cast(messages::TABLE.schema().try_get(CREATED_AT)?.clone());
         let month = Clock::Month.start(instants, within.timezone).alias(MONTH);
         let starts = starts.lazy().with_column(month).collect()?;
-        let mut counted = DataFrame::empty_with_schema(&counts);
-        for part in parts(&starts, within)? {
+        let parts = parts(&starts, within)?;
+        counts_of(&parts, &counts, |part| {
             let messages = part.first_messages(&starts, &tables, others)?;
             let tables = tables.clone().with(&messages::TABLE, messages.lazy());
-            counted.vstack_mut(&collected(count(&tables)?)?)?;
-        }
-        Ok(counted)
+            collected(count(&tables)?)
+        })
     }))
 }
 

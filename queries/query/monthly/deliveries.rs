@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! days        messages of each UTC day        from the partitions; no other column is read
-//! parts       months with many messages       one after the other
+//! parts       months with many messages       two at a time
 //!   counts    their delivered messages        priced and counted: a small table
 //! ```
 
@@ -12,6 +12,7 @@ use polars::prelude::{
 use wabalake_data::tables::UTC_DAY;
 use wabalake_data::tables::messages;
 
+use super::counts_of;
 use crate::kernels::{self, collected};
 use crate::query::billing::pricing::deliveries;
 use crate::query::billing::rules::PricingOptions;
@@ -77,11 +78,8 @@ where
     let columns: Vec<_> = schema.iter_names().collect();
     let name = format!("{what} {columns:?}");
     Ok(kernels::node(days, name, schema, move |days| {
-        let mut counted = DataFrame::empty_with_schema(&counts);
-        for part in parts(&days, within)? {
-            counted.vstack_mut(&collected(count(&tables, part)?)?)?;
-        }
-        Ok(counted)
+        let parts = parts(&days, within)?;
+        counts_of(&parts, &counts, |part| collected(count(&tables, *part)?))
     }))
 }
 

@@ -28,7 +28,7 @@ const SCANNED_AGAIN: &[(&str, &[&str], &str)] = &[
     (
         "holdout-lift",
         &["audience_tags"],
-        "people meet conversions by their sessions and, without a session, by name",
+        "people meet conversions by their sessions and, without a session, by the person that they name",
     ),
     (
         "inbound-channels",

@@ -4,9 +4,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wabalake_data::at_once;
+
 use crate::error::{Context as _, Error, Result, in_words};
 use crate::load::folder::FileState;
-use crate::place::{Download, Entry, Key, Place, at_once};
+use crate::place::{Download, Entry, Key, Place};
 
 /// A file of the inbox.
 #[derive(Clone, Debug)]

@@ -20,6 +20,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use chrono::{TimeDelta, Utc};
+use wabalake_data::at_once;
 
 use super::arrival::{AT_ONCE, Arrival, At};
 use super::folders::Folders;
@@ -27,7 +28,7 @@ use crate::error::{Context as _, Error, Result};
 use crate::files::{Access, beside, is_temporary};
 use crate::lake::vacuum::{self, Vacuumed};
 use crate::load::folder::{Entry, walk};
-use crate::place::{Key, Payload, Place, at_once};
+use crate::place::{Key, Payload, Place};
 
 /// Moves a file that cannot be loaded, and writes the error beside it.
 pub(super) fn move_failed(failed: &Arc<Place>, arrival: &Arrival, error: &Error) -> Result<()> {

@@ -1,12 +1,15 @@
-//! Runs a function on many things at once: what waits for a disk or a network needs no core.
+//! Runs a function on several things at once: what waits for a disk, a network or one core leaves the others free.
 
 use std::thread::{Builder, ScopedJoinHandle};
 
 /// The stack of a thread, which may plan a query.
 const STACK: usize = 16 << 20;
 
-/// Runs a function on each item, on so many threads at most. In the order of `items`.
-pub(crate) fn at_once<A: Sync, B: Send>(
+/// Runs a function on each item, on so many threads at most, and returns the results in the order of `items`.
+///
+/// # Panics
+/// If the function does.
+pub fn at_once<A: Sync, B: Send>(
     items: &[A],
     threads: usize,
     each: impl Fn(&A) -> B + Sync,
