@@ -1,10 +1,17 @@
 //! Parquet, compressed with zstd: native types, instants as Timestamp(µs, UTC).
 
 use std::io::{self, BufWriter, Write};
+use std::iter;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
 use polars::prelude::*;
+use polars_parquet::read::ParquetError;
+use polars_parquet::write::{
+    CompressedPage, Compressor, SchemaDescriptor, Version, WriteOptions, array_to_columns,
+    get_dtype_encoding,
+};
+use rayon::prelude::*;
 
 use super::Answer;
 use crate::error::Result;
@@ -44,13 +51,45 @@ fn encode(batches: Receiver<DataFrame>, out: Pieces) -> PolarsResult<()> {
     let Some(first) = batches.next() else { return Ok(()) };
     let out = BufWriter::with_capacity(PIECE, out);
     let mut file = ParquetWriter::new(out).batched(first.schema())?;
-    file.write_batch(&first)?;
-    drop(first);
-    for batch in batches {
-        file.write_batch(&batch)?;
+    for batch in iter::once(first).chain(batches) {
+        let pages = row_group(&batch, file.parquet_schema())?;
+        if !pages.is_empty() {
+            let rows = u64::try_from(batch.height()).unwrap_or(u64::MAX);
+            file.write_row_group(rows, &pages)?;
+        }
     }
     file.finish()?;
     Ok(())
+}
+
+/// The pages of each column of rows, which are one chunk, encoded and compressed on all cores. Without rows there
+/// are none.
+fn row_group(
+    rows: &DataFrame,
+    schema: &SchemaDescriptor,
+) -> PolarsResult<Vec<Vec<CompressedPage>>> {
+    // Those of `ParquetWriter`.
+    let options = WriteOptions {
+        statistics: StatisticsOptions::default(),
+        version: Version::V1,
+        compression: ParquetCompression::default().into(),
+        data_page_size: None,
+    };
+    let chunk = rows.iter_chunks(CompatLevel::newest(), false).find(|chunk| !chunk.is_empty());
+    let Some(chunk) = chunk else { return Ok(Vec::new()) };
+    let columns = chunk.columns().par_iter().zip(schema.fields()).map(|(column, of)| {
+        let encodings = get_dtype_encoding(column.dtype());
+        let leaves = array_to_columns(column, of.clone(), options, &encodings)?;
+        let compressed = leaves.into_iter().map(|pages| {
+            let failed = |error: PolarsError| ParquetError::FeatureNotSupported(error.to_string());
+            let pages = pages.map(|page| page.map_err(failed));
+            let pages = Compressor::new_from_vec(pages, options.compression, Vec::new());
+            Ok(pages.collect::<std::result::Result<Vec<_>, ParquetError>>()?)
+        });
+        compressed.collect::<PolarsResult<Vec<_>>>()
+    });
+    let columns: PolarsResult<Vec<_>> = columns.collect();
+    Ok(columns?.into_iter().flatten().collect())
 }
 
 /// The bytes of a piece.
