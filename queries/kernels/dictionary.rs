@@ -69,13 +69,18 @@ impl Numbers {
         Ok(UInt32Chunked::from_vec(name, found).into_column())
     }
 
+    /// The text of each number of the key `at`.
+    pub(super) fn texts(&self, at: usize) -> Vec<Option<PlSmallStr>> {
+        self.texts[at].values()
+    }
+
     /// The text of the key `at` of each group.
     fn texts_of(&self, at: usize, groups: &Column) -> PolarsResult<Column> {
         let halves = |pair: &u64| {
             let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
             (half(pair >> u32::BITS), half(*pair))
         };
-        let texts = self.texts[at].values();
+        let texts = self.texts(at);
         let own = (at > 0).then(|| self.pairs[at].values());
         let later = (at + 1..self.pairs.len()).rev().map(|later| self.pairs[later].values());
         let later: Vec<Vec<u64>> = later.collect();
@@ -134,12 +139,17 @@ impl Numbers {
         let mut numbers = Vec::with_capacity(key.len());
         for (texts, are_set) in texts.downcast_iter().zip(texts.iter_validities()) {
             // Equal views of one array are equal texts, so few texts are read and compared.
-            let views = texts.views().iter().enumerate().map(|(place, view)| {
-                let is_set = are_set.is_none_or(|are_set| are_set.get_bit(place));
-                (is_set.then_some(view.as_u128()), place)
-            });
+            let views = texts.views().iter().map(|view| view.as_u128()).zip(0..);
             let number = |place| self.texts[at].number(texts.get(place).map(PlSmallStr::from_str));
-            numbers.extend(looked_up(views, number)?);
+            numbers.extend(match are_set {
+                None => looked_up(views, number)?,
+                Some(are_set) => {
+                    let views = views.zip(are_set.iter());
+                    let views =
+                        views.map(|((view, place), is_set)| (is_set.then_some(view), place));
+                    looked_up(views, number)?
+                }
+            });
         }
         Ok(numbers)
     }
@@ -176,10 +186,16 @@ impl Key for Option<i64> {
 }
 
 /// The view of a text.
-impl Key for Option<u128> {
+impl Key for u128 {
     #[expect(clippy::cast_possible_truncation, reason = "each half of 128 bits has 64")]
     fn bits(self) -> u64 {
-        self.map_or(0, |view| (view >> 64) as u64 ^ view as u64)
+        (self >> 64) as u64 ^ self as u64
+    }
+}
+
+impl Key for Option<u128> {
+    fn bits(self) -> u64 {
+        self.map_or(0, Key::bits)
     }
 }
 
@@ -206,30 +222,26 @@ impl<K: Clone> Dictionary<K> {
 /// The number of each of many values, which are given with a short key. `number` is called once for each
 /// distinct key.
 fn looked_up<K: Key, V>(
-    values: impl Iterator<Item = (K, V)>,
+    mut values: impl Iterator<Item = (K, V)>,
     number: impl Fn(V) -> PolarsResult<u32>,
 ) -> PolarsResult<Vec<u32>> {
-    let mut known: PlHashMap<K, u32> = PlHashMap::default();
-    let mut recent: [Option<(K, u32)>; 1 << RECENT_BITS] = [None; 1 << RECENT_BITS];
     let mut numbers = Vec::with_capacity(values.size_hint().0);
+    let Some((first, value)) = values.next() else { return Ok(numbers) };
+    numbers.push(number(value)?);
+    let mut known: PlHashMap<K, u32> = PlHashMap::default();
+    known.insert(first, numbers[0]);
+    // A key is compared with what its place has, so any known key may be there.
+    let mut recent = [(first, numbers[0]); 1 << RECENT_BITS];
     for (key, value) in values {
         let recent = &mut recent[place_of(key)];
-        let found = match *recent {
-            Some((same, found)) if same == key => found,
-            _ => {
-                let found = match known.get(&key) {
-                    Some(found) => *found,
-                    None => {
-                        let found = number(value)?;
-                        known.insert(key, found);
-                        found
-                    }
-                };
-                *recent = Some((key, found));
-                found
-            }
-        };
-        numbers.push(found);
+        if recent.0 != key {
+            let found = match known.get(&key) {
+                Some(found) => *found,
+                None => *known.entry(key).or_insert(number(value)?),
+            };
+            *recent = (key, found);
+        }
+        numbers.push(recent.1);
     }
     Ok(numbers)
 }
