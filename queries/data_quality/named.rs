@@ -124,15 +124,18 @@ fn schema() -> Schema {
 }
 
 fn answer(events: &DataFrame) -> PolarsResult<DataFrame> {
-    let (keys, times) = (events.column(SESSION_KEY)?.i64()?, events.column(AT)?.i64()?);
-    let (kinds, in_range) = (events.column(KIND)?.i32()?, events.column(IN_RANGE)?.bool()?);
-    let rows = keys.iter().zip(times.iter()).zip(kinds.iter()).zip(in_range.iter());
-    let rows = rows.filter_map(|(((key, at), kind), in_range)| {
-        let (key, kind, in_range) = (key?, kind?, in_range == Some(true));
-        Some((key, Event { key, at: at.unwrap_or(NEVER), kind, in_range }))
-    });
+    let parts = Parts::of(events, |events, _, parts| {
+        let (keys, times) = (events.column(SESSION_KEY)?.i64()?, events.column(AT)?.i64()?);
+        let (kinds, in_range) = (events.column(KIND)?.i32()?, events.column(IN_RANGE)?.bool()?);
+        let rows = keys.iter().zip(times.iter()).zip(kinds.iter()).zip(in_range.iter());
+        parts.extend(rows.filter_map(|(((key, at), kind), in_range)| {
+            let (key, kind, in_range) = (key?, kind?, in_range == Some(true));
+            Some((key, Event { key, at: at.unwrap_or(NEVER), kind, in_range }))
+        }));
+        Ok(())
+    })?;
     let mut found = Found::default();
-    for part in Parts::by_key(rows, events.height()).map(of_part) {
+    for part in parts.map(of_part) {
         found.add(part);
     }
     let tallies = found.tallies()?;

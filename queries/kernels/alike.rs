@@ -12,11 +12,11 @@
 
 use polars::prelude::{
     Column, DataFrame, DataType, Expr, Field, IdxCa, IdxSize, IntoColumn, IntoLazy, IntoSeries,
-    LazyFrame, NewChunkedArray, PolarsResult, UInt32Chunked, by_name, col,
+    LazyFrame, PolarsResult, UInt32Chunked, by_name, col,
 };
 
 use super::dictionary::Numbers;
-use super::{collected, grown};
+use super::{collected, grown, taken};
 
 /// The column of the number of a combination, `UInt32`.
 pub const ALIKE: &str = "number_of_combination";
@@ -42,7 +42,7 @@ where
             *grown(&mut places, number.unwrap_or_default()) = Some(place);
         }
         let place = numbers.iter().map(|number| *places.get(number? as usize)?);
-        brought(&found, &IdxCa::from_iter_options(ALIKE.into(), place), &own)
+        brought(&found, &place.collect::<Vec<_>>(), &own)
     };
     with_struct(rows, keys.iter().map(|key| col(*key)), added, shared)
 }
@@ -98,9 +98,12 @@ where
 }
 
 /// The columns of a frame at a place for each row, as a struct.
-pub fn brought(found: &DataFrame, place: &IdxCa, fields: &[Field]) -> PolarsResult<Column> {
-    let columns = found.select(fields.iter().map(Field::name).cloned())?;
-    let columns = columns.take(place)?;
+pub fn brought(
+    found: &DataFrame,
+    places: &[Option<IdxSize>],
+    fields: &[Field],
+) -> PolarsResult<Column> {
+    let columns = taken(found.select(fields.iter().map(Field::name).cloned())?, places)?;
     Ok(columns.into_struct(ALIKE.into()).into_series().into_column())
 }
 

@@ -8,15 +8,12 @@
 //! d     x        0: nothing has the key x
 //! ```
 
-use std::ops::Range;
-
 use polars::prelude::{
-    Column, DataFrame, DataType, Field, Int64Chunked, IntoColumn, LazyFrame, PolarsResult,
-    UInt32Chunked,
+    Column, DataFrame, DataType, Field, IntoColumn, LazyFrame, PolarsResult, UInt32Chunked,
 };
 
+use super::adding;
 use super::parts::{Parts, pack, unpack};
-use super::{adding, both, places};
 
 /// Adds to each row a `UInt32` column for each pair of `counts`, a column of keys and a name: how many rows have
 /// the row's own `key` in that column.
@@ -42,28 +39,18 @@ fn columns<const N: usize>(
     key: &str,
     counts: &[(&str, &str); N],
 ) -> PolarsResult<Vec<Column>> {
-    let others = counts.iter().map(|(names, _)| rows.column(names)?.i64());
-    let others = others.collect::<PolarsResult<Vec<&Int64Chunked>>>()?;
-    let own = rows.column(key)?.i64()?;
-    let known = |keys: &Int64Chunked| keys.len() - keys.null_count();
-    // Both sides expect as many rows, so that their parts have the same bounds.
-    let len = others.iter().map(|keys| known(keys)).sum::<usize>() + known(own);
-    let split = |columns: &[&Int64Chunked], kinds: Range<i64>| {
-        let entries = columns.iter().zip(kinds).flat_map(|(keys, kind)| {
-            let entries = keys.iter().zip(places());
-            entries.filter_map(move |(key, place)| {
-                Some((key?, pack(key?, (kind << u32::BITS) | i64::from(place))))
-            })
-        });
-        Parts::by_key(entries, len)
-    };
     // A key's own row follows the rows that name it.
-    let last = i64::try_from(N).unwrap_or(i64::MAX);
-    let (naming, own) = both(|| split(&others, 0..last), || split(&[own], last..i64::MAX));
-    let parts = naming.map_with(own, |mut entries, own| {
-        entries.extend(own);
-        of_part::<N>(entries)
-    });
+    let columns: Vec<&str> = counts.iter().map(|(names, _)| *names).chain([key]).collect();
+    let parts = Parts::of(rows, |rows, places, parts| {
+        for (kind, column) in (0_i64..).zip(&columns) {
+            let keys = rows.column(column)?.i64()?.iter().zip(places.clone());
+            parts.extend(keys.filter_map(|(key, place)| {
+                Some((key?, pack(key?, (kind << u32::BITS) | i64::from(place))))
+            }));
+        }
+        Ok(())
+    })?;
+    let parts = parts.map(of_part::<N>);
     let mut sums = vec![vec![0_u32; rows.height()]; N];
     for (place, of_row) in parts.into_iter().flatten() {
         for (sums, count) in sums.iter_mut().zip(of_row) {

@@ -1,7 +1,7 @@
 //! Distinct people of groups, counted over sorted pairs of group and person.
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, LazyFrame, PolarsResult, Schema, col, lit,
+    ChunkAgg, Column, DataFrame, DataType, Expr, Field, LazyFrame, PolarsResult, Schema, col, lit,
 };
 
 use super::node;
@@ -41,21 +41,22 @@ fn count(
     of: &'static str,
     names: &[&'static str],
 ) -> PolarsResult<DataFrame> {
-    let mut marks = vec![0_u8; pairs.height()];
-    for (at, name) in names.iter().enumerate() {
-        for (marks, is_marked) in marks.iter_mut().zip(pairs.column(name)?.bool()?.iter()) {
-            *marks |= u8::from(is_marked == Some(true)) << at;
+    let until = pairs.column(group)?.u32()?.max().map_or(0, |last| last as usize + 1);
+    let parts = Parts::of(&pairs, |pairs, _, parts| {
+        let mut marks = vec![0_u8; pairs.height()];
+        for (at, name) in names.iter().enumerate() {
+            for (marks, is_marked) in marks.iter_mut().zip(pairs.column(name)?.bool()?.iter()) {
+                *marks |= u8::from(is_marked == Some(true)) << at;
+            }
         }
-    }
-    let groups = pairs.column(group)?.u32()?;
-    let until = groups.iter().flatten().max().map_or(0, |last| last as usize + 1);
-    let rows = groups.iter().zip(pairs.column(of)?.i64()?.iter()).zip(&marks);
-    let rows = rows.filter_map(|((group, value), marks)| {
-        let value = value?;
-        Some((value, packed(group?, value, *marks)))
-    });
-    let parts = Parts::by_key(rows, pairs.height());
-    drop((pairs, marks));
+        let rows = pairs.column(group)?.u32()?.iter().zip(pairs.column(of)?.i64()?.iter());
+        parts.extend(rows.zip(marks).filter_map(|((group, value), marks)| {
+            let value = value?;
+            Some((value, packed(group?, value, marks)))
+        }));
+        Ok(())
+    })?;
+    drop(pairs);
 
     let mut totals = vec![[0_u32; COUNTS]; until];
     for (group, counts) in parts.map(count_part).into_iter().flatten() {

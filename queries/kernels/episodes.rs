@@ -13,10 +13,10 @@
 
 use std::sync::Arc;
 
-use polars::prelude::{ChunkAgg, Column, DataFrame, DataType, IdxCa, LazyFrame, Schema};
+use polars::prelude::{ChunkAgg, Column, DataType, LazyFrame, Schema};
 
-use super::gaps::{By, Message, sort, split, truths};
-use super::named;
+use super::gaps::{By, Message, beside, sort, split, truths};
+use super::{named, on_all_cores, stacked};
 
 /// The column of the end of an episode in microseconds, Int64.
 pub const CLOSED: &str = "closed";
@@ -64,28 +64,22 @@ pub fn episodes(
         let is_incoming = truths(&messages, incoming)?;
         let ids = messages.column(by.id)?.str()?.clone();
         let parts = split(&messages, by)?;
-        let brought = messages.select(brought.iter().copied())?;
+        let mut brought = messages.select(brought.iter().copied())?;
         // Frees the input before there is a result.
         drop((messages, instants));
+        on_all_cores(|| brought.rechunk_mut_par());
         let parts = parts.map(|mut messages| {
             sort(&mut messages, &ids);
-            of_part(&messages, &is_incoming, give_up)
-        });
-        let mut all = DataFrame::empty();
-        for Found { rows, closed, is_answered } in parts {
+            let Found { rows, closed, is_answered } = of_part(&messages, &is_incoming, give_up);
             let latest = vec![latest; rows.len()];
-            let mut columns = vec![
+            let ends = vec![
                 Column::new(CLOSED.into(), closed),
                 Column::new(IS_ANSWERED.into(), is_answered),
                 Column::new(LATEST.into(), latest),
             ];
-            if brought.width() > 0 {
-                let rows = IdxCa::from_vec("row".into(), rows);
-                columns.extend(brought.take(&rows)?.into_columns());
-            }
-            all.vstack_mut_owned(DataFrame::new_infer_height(columns)?)?;
-        }
-        Ok(all)
+            beside(ends, &brought, rows)
+        });
+        stacked(parts)
     })
 }
 

@@ -32,17 +32,22 @@ pub fn first_visits(visits: LazyFrame) -> LazyFrame {
 }
 
 fn first_of_each(visits: DataFrame) -> PolarsResult<DataFrame> {
-    let people = visits.column(USER_KEY)?.i64()?;
-    let starts = visits.column(SESSION_STARTED_TIMESTAMP)?.to_physical_repr();
-    let starts = starts.i64()?;
-    let ids = visits.column(SESSION_ID)?.str()?;
-    let rows = people.iter().zip(starts.iter()).zip(ids.iter());
-    let known = rows.filter_map(|((person, start), id)| Some((person?, start?, id?)));
-    let parts = Parts::by_key(known.map(|visit| (visit.0, visit)), visits.height());
+    let parts = Parts::of(&visits, |visits, places, parts| {
+        let people = visits.column(USER_KEY)?.i64()?.iter();
+        let starts = visits.column(SESSION_STARTED_TIMESTAMP)?.to_physical_repr();
+        let rows = people.zip(starts.i64()?.iter()).zip(places);
+        parts.extend(
+            rows.filter_map(|((person, start), place)| Some((person?, (person?, start?, place)))),
+        );
+        Ok(())
+    })?;
+    let ids = visits.column(SESSION_ID)?.str()?.rechunk();
+    let id = |place: u32| ids.get(place as usize);
     let first = parts.map(|mut part| {
-        part.sort_unstable();
+        part.retain(|visit| id(visit.2).is_some());
+        part.sort_unstable_by_key(|visit| (visit.0, visit.1, id(visit.2)));
         part.dedup_by_key(|visit| visit.0);
-        part.into_iter().map(|(_, _, id)| text_key(id)).collect::<Vec<i64>>()
+        part.into_iter().filter_map(|visit| Some(text_key(id(visit.2)?))).collect::<Vec<i64>>()
     });
     let first = Int64Chunked::from_vec(SESSION_KEY.into(), first.concat());
     DataFrame::new(first.len(), vec![first.into_column()])

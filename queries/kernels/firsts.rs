@@ -22,9 +22,11 @@ pub fn firsts(rows: LazyFrame, key: &'static str, at: &'static str) -> LazyFrame
 }
 
 fn first_of_each(rows: DataFrame, [key, at]: [&str; 2]) -> PolarsResult<DataFrame> {
-    let pairs = rows.column(key)?.i64()?.iter().zip(rows.column(at)?.i64()?.iter());
-    let pairs = pairs.filter_map(|(key, at)| Some((key?, at?)));
-    let parts = Parts::by_key(pairs.map(|pair| (pair.0, pair)), rows.height());
+    let parts = Parts::of(&rows, |rows, _, parts| {
+        let pairs = rows.column(key)?.i64()?.iter().zip(rows.column(at)?.i64()?.iter());
+        parts.extend(pairs.filter_map(|(key, at)| Some((key?, (key?, at?)))));
+        Ok(())
+    })?;
     drop(rows);
     let firsts = parts.map(|mut part| {
         part.sort_unstable();

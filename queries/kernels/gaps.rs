@@ -18,7 +18,7 @@
 //! 1        A      10:00   10:00           40     since 09:20
 //! ```
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use polars::prelude::{
@@ -26,8 +26,9 @@ use polars::prelude::{
     NamedFrom, NewChunkedArray, PolarsResult, Schema, Series, StringChunked, col, lit,
 };
 
+use super::dictionary::Numbers;
 use super::parts::Parts;
-use super::{adding, named};
+use super::{adding, named, on_all_cores, stacked};
 
 /// The column of the microseconds since the previous message, Int64.
 pub const GAP: &str = "gap";
@@ -198,25 +199,17 @@ where
         let find = find(&rows)?;
         let ids = rows.column(by.id)?.str()?.clone();
         let parts = split(&rows, by)?;
-        let brought = rows.select(brought.iter().copied())?;
+        let mut brought = rows.select(brought.iter().copied())?;
         drop(rows);
+        on_all_cores(|| brought.rechunk_mut_par());
         let parts = parts.map(|mut rows| {
             sort(&mut rows, &ids);
-            find(&rows)
+            let found = find(&rows);
+            let gaps = [(GAP, found.gaps), (LONGEST_BEFORE, found.longest)];
+            let gaps = gaps.map(|(name, gaps)| Column::new(name.into(), gaps));
+            beside(gaps.into(), &brought, found.rows)
         });
-        let mut all = DataFrame::empty();
-        for found in parts {
-            let mut columns = vec![
-                Column::new(GAP.into(), found.gaps),
-                Column::new(LONGEST_BEFORE.into(), found.longest),
-            ];
-            if brought.width() > 0 {
-                let rows = IdxCa::from_vec("row".into(), found.rows);
-                columns.extend(brought.take(&rows)?.into_columns());
-            }
-            all.vstack_mut_owned(DataFrame::new_infer_height(columns)?)?;
-        }
-        Ok(all)
+        stacked(parts)
     };
     named(rows, name, declared, kernel)
 }
@@ -233,7 +226,7 @@ fn instants(rows: &DataFrame, column: &str) -> PolarsResult<Vec<Option<i64>>> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Message {
     pub(super) person: i64,
-    /// The number of the line, in the order in which lines were found.
+    /// The number of the line.
     pub(super) line: u32,
     pub(super) at: i64,
     /// The row of the input.
@@ -247,21 +240,31 @@ impl Message {
 }
 
 pub(super) fn split(messages: &DataFrame, by: By) -> PolarsResult<Parts<Message>> {
-    let instants = messages.column(by.at)?.to_physical_repr();
-    let people = messages.column(by.person)?.i64()?.iter();
-    let lines = messages.column(by.line)?.str()?.iter();
-    let mut numbers = HashMap::new();
-    let mut last = (None, 0);
-    let rows = people.zip(lines).zip(instants.i64()?.iter()).zip(0..);
-    let rows = rows.filter_map(|(((person, line), at), row)| {
-        if line != last.0 || numbers.is_empty() {
-            let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-            last = (line, *numbers.entry(line).or_insert(next));
-        }
-        let message = Message { person: person?, line: last.1, at: at?, row };
-        Some((message.person, message))
-    });
-    Ok(Parts::by_key(rows, messages.height()))
+    let lines = Numbers::of(1);
+    Parts::of(messages, |messages, rows, parts| {
+        let people = messages.column(by.person)?.i64()?.iter();
+        let lines = lines.column(0, messages.column(by.line)?)?;
+        let instants = messages.column(by.at)?.to_physical_repr();
+        let messages = people.zip(lines).zip(instants.i64()?.iter()).zip(rows);
+        parts.extend(messages.filter_map(|(((person, line), at), row)| {
+            let message = Message { person: person?, line, at: at?, row };
+            Some((message.person, message))
+        }));
+        Ok(())
+    })
+}
+
+/// Columns of found rows, with those `brought` by their places beside them. The frame that brings is one chunk.
+pub(super) fn beside(
+    mut found: Vec<Column>,
+    brought: &DataFrame,
+    rows: Vec<u32>,
+) -> PolarsResult<DataFrame> {
+    let rows = IdxCa::from_vec("row".into(), rows);
+    for column in brought.columns() {
+        found.push(column.take(&rows)?);
+    }
+    DataFrame::new(rows.len(), found)
 }
 
 pub(super) fn sort(messages: &mut [Message], ids: &StringChunked) {

@@ -31,8 +31,8 @@ use polars::prelude::{
 };
 
 use super::dictionary::Numbers;
+use super::node;
 use super::parts::{Parts, ordered};
-use super::{node, places};
 
 /// The columns of values.
 #[derive(Clone, Copy, Debug)]
@@ -123,26 +123,23 @@ fn ranges(keys: Column) -> PolarsResult<Column> {
 
 /// A row for each range that has values.
 fn packed(values: &DataFrame, names: Names) -> PolarsResult<DataFrame> {
-    let (keys, from) = (values.column(names.key)?.i64()?, values.column(names.from)?.i64()?);
-    let texts = values.column(names.value)?.str()?;
-    let numbers = Numbers::of(1).column(0, values.column(names.value)?)?;
-    // Numbers are given in the order of the rows, one to null.
-    let mut known: Vec<Option<&str>> = Vec::new();
-    for (number, text) in numbers.iter().zip(texts.iter()) {
-        if *number as usize == known.len() {
-            known.push(text);
-        }
-    }
-    let codes: Vec<u32> =
-        places().zip(&known).map(|(at, text)| text.map_or(NONE, |_| at + 1)).collect();
-    let rows = keys.iter().zip(from.iter()).zip(&numbers);
-    let entries = rows.filter_map(|((key, from), number)| {
-        let key = key?;
-        Some((key, (key, from.unwrap_or(i64::MIN), codes[*number as usize])))
-    });
-    let parts = Parts::by_key(entries, values.height()).map(packed_part);
-    let (ranges, packed): (Vec<u32>, Vec<Vec<u8>>) = parts.into_iter().flatten().unzip();
-    let known = known.into_iter().map(|text| text.unwrap_or_default().as_bytes());
+    let numbers = Numbers::of(1);
+    let parts = Parts::of(values, |values, _, parts| {
+        let (keys, from) = (values.column(names.key)?.i64()?, values.column(names.from)?.i64()?);
+        let texts = values.column(names.value)?;
+        let codes = texts.str()?.iter().zip(numbers.column(0, texts)?);
+        let codes = codes.map(|(text, number)| text.map_or(NONE, |_| number + 1));
+        let rows = keys.iter().zip(from.iter()).zip(codes);
+        parts.extend(rows.filter_map(|((key, from), code)| {
+            let key = key?;
+            Some((key, (key, from.unwrap_or(i64::MIN), code)))
+        }));
+        Ok(())
+    })?;
+    let packed = parts.map(|entries| packed_part(&entries));
+    let (ranges, packed): (Vec<u32>, Vec<Vec<u8>>) = packed.into_iter().flatten().unzip();
+    let known = numbers.texts(0);
+    let known = known.iter().map(|text| text.as_deref().unwrap_or_default().as_bytes());
     let (height, texts) = (ranges.len(), known.collect::<Vec<_>>().join(&SEPARATOR));
     let columns = vec![
         Column::new(RANGE.into(), ranges),
@@ -153,30 +150,54 @@ fn packed(values: &DataFrame, names: Names) -> PolarsResult<DataFrame> {
 }
 
 /// The ranges of a part and their packed values.
-fn packed_part(mut entries: Vec<Entry>) -> Vec<(u32, Vec<u8>)> {
-    entries.sort_unstable();
-    let ranges = entries.chunk_by(|one, other| range_of(one.0) == range_of(other.0));
-    ranges.map(|own| (range_of(own[0].0), packed_range(own))).collect()
+fn packed_part(entries: &[Entry]) -> Vec<(u32, Vec<u8>)> {
+    let ranges = || entries.iter().map(|(key, ..)| range_of(*key));
+    let (Some(first), Some(last)) = (ranges().min(), ranges().max()) else { return Vec::new() };
+    let group = |key| (range_of(key) - first) as usize;
+    let starts = starts(entries, (last - first) as usize + 1, group);
+    let mut by_range = vec![Entry::default(); entries.len()];
+    let mut next = starts.clone();
+    for entry in entries {
+        let place = &mut next[group(entry.0)];
+        by_range[*place as usize] = *entry;
+        *place += 1;
+    }
+    let bounds = (first..).zip(starts.windows(2));
+    let own =
+        bounds.map(|(range, bounds)| (range, &by_range[bounds[0] as usize..bounds[1] as usize]));
+    own.filter(|(_, own)| !own.is_empty()).map(|(range, own)| (range, packed_range(own))).collect()
 }
 
-/// The entries of a range, which are in the order of their keys, as bytes.
+/// The entries of a range as bytes.
 fn packed_range(entries: &[Entry]) -> Vec<u8> {
-    let mut sizes = [0_u32; SLOTS + 1];
-    for (key, ..) in entries {
-        sizes[slot_of(*key) + 1] += 1;
+    let mut packed = vec![0; STARTS + ENTRY * entries.len()];
+    let (of_starts, of_entries) = packed.split_at_mut(STARTS);
+    let mut next = starts(entries, SLOTS, slot_of);
+    for (bytes, start) in of_starts.as_chunks_mut().0.iter_mut().zip(&next) {
+        *bytes = start.to_le_bytes();
     }
-    let mut packed = Vec::with_capacity(STARTS + ENTRY * entries.len());
-    let mut start = 0_u32;
-    for size in sizes {
-        start += size;
-        packed.extend_from_slice(&start.to_le_bytes());
-    }
+    let (of_entries, _) = of_entries.as_chunks_mut::<ENTRY>();
     for (key, from, code) in entries {
-        packed.extend_from_slice(&key.to_le_bytes());
-        packed.extend_from_slice(&from.to_le_bytes());
-        packed.extend_from_slice(&code.to_le_bytes());
+        let place = &mut next[slot_of(*key)];
+        let (bytes, rest) = of_entries[*place as usize].split_at_mut(8);
+        bytes.copy_from_slice(&key.to_le_bytes());
+        rest[..8].copy_from_slice(&from.to_le_bytes());
+        rest[8..].copy_from_slice(&code.to_le_bytes());
+        *place += 1;
     }
     packed
+}
+
+/// Where each group of entries starts if they are in order, and where the last one ends.
+fn starts(entries: &[Entry], groups: usize, group: impl Fn(i64) -> usize) -> Vec<u32> {
+    let mut starts = vec![0; groups + 1];
+    for (key, ..) in entries {
+        starts[group(*key) + 1] += 1;
+    }
+    for at in 0..groups {
+        starts[at + 1] += starts[at];
+    }
+    starts
 }
 
 /// The entries of a key, and of others in its slot, out of the packed values of its range.

@@ -11,13 +11,11 @@
 //! A hash join of Polars has one table of all known keys for each thread. With millions of keys, almost every
 //! search in it reads memory outside of the cache.
 
-use polars::prelude::{
-    DataFrame, Expr, IdxCa, Int64Chunked, LazyFrame, NewChunkedArray, PlHashMap, PolarsResult, col,
-};
+use polars::prelude::{DataFrame, Expr, LazyFrame, PlHashMap, PolarsResult, col};
 
 use super::known::with_known;
 use super::parts::Parts;
-use super::{both, places};
+use super::taken;
 
 /// Adds to each row the columns `brought` of the known row with the same `key`; null without one.
 ///
@@ -45,35 +43,34 @@ fn joined(
     key: &str,
     brought: &[&str],
 ) -> PolarsResult<DataFrame> {
-    let place = places_of(known.column(key)?.i64()?, rows.column(key)?.i64()?);
-    let mut known = known.select(brought.iter().copied())?;
-    known.rechunk_mut_par();
-    for column in known.take(&place)?.into_columns() {
+    let places = places_of(known, &rows, key)?;
+    let known = known.select(brought.iter().copied())?;
+    for column in taken(known, &places)?.into_columns() {
         rows.with_column(column)?;
     }
     Ok(rows)
 }
 
 /// The place of the known row of each key.
-fn places_of(known: &Int64Chunked, keys: &Int64Chunked) -> IdxCa {
-    // Both sides expect as many rows, so that their parts have the same bounds.
-    let len = known.len() + keys.len();
-    let split = |keys: &Int64Chunked| {
-        let keyed = keys.iter().zip(places());
-        Parts::by_key(keyed.filter_map(|(key, place)| Some((key?, (key?, place)))), len)
+fn places_of(known: &DataFrame, rows: &DataFrame, key: &str) -> PolarsResult<Vec<Option<u32>>> {
+    let split = |of: &DataFrame| {
+        Parts::bounded(of, known.height() + rows.height(), |rows, places, parts| {
+            let keyed = rows.column(key)?.i64()?.iter().zip(places);
+            parts.extend(keyed.filter_map(|(key, place)| Some((key?, (key?, place)))));
+            Ok(())
+        })
     };
-    let (known, asked) = both(|| split(known), || split(keys));
-    let found = known.map_with(asked, |known, asked: Vec<(i64, u32)>| {
+    let found = split(known)?.map_with(split(rows)?, |known, asked: Vec<(i64, u32)>| {
         let known: PlHashMap<i64, u32> = known.into_iter().collect();
         let found = asked.into_iter();
         let found = found.filter_map(|(key, place)| Some((place, *known.get(&key)?)));
         found.collect::<Vec<(u32, u32)>>()
     });
-    let mut places = vec![None; keys.len()];
+    let mut places = vec![None; rows.height()];
     for (place, known) in found.into_iter().flatten() {
         places[place as usize] = Some(known);
     }
-    IdxCa::from_iter_options("place".into(), places.into_iter())
+    Ok(places)
 }
 
 #[cfg(test)]

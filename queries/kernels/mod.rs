@@ -8,10 +8,14 @@
 //! The streaming engine collects the columns that a kernel reads before it runs. So a plan filters and
 //! selects before it calls one: 16 bytes a row are 80 MB for five million rows.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use polars::lazy::frame::OptFlags;
-use polars::prelude::{DataFrame, DslBuilder, Field, LazyFrame, PolarsResult, Schema, SchemaRef};
+use polars::prelude::{
+    DataFrame, DslBuilder, Field, IdxCa, IdxSize, LazyFrame, NewChunkedArray, PlSmallStr,
+    PolarsResult, Schema, SchemaRef,
+};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::query::ENGINE;
@@ -87,12 +91,28 @@ pub(crate) fn grown<T: Clone + Default>(values: &mut Vec<T>, number: u32) -> &mu
     &mut values[number]
 }
 
-/// Runs two parts of a kernel side by side.
-pub(crate) fn both<A: Send, B: Send>(
-    one: impl FnOnce() -> A + Send,
-    other: impl FnOnce() -> B + Send,
-) -> (A, B) {
-    on_all_cores(|| rayon::join(one, other))
+/// The rows of a frame at places, taken on all cores.
+pub(crate) fn taken<P>(mut rows: DataFrame, places: &[P]) -> PolarsResult<DataFrame>
+where
+    P: Copy + Into<Option<IdxSize>> + Sync,
+{
+    on_all_cores(|| rows.rechunk_mut_par());
+    let of_slice = |slice: Range<usize>| {
+        let places = places[slice].iter().map(|place| (*place).into());
+        let places = IdxCa::from_iter_options(PlSmallStr::EMPTY, places);
+        let columns = rows.columns().iter().map(|column| column.take(&places));
+        DataFrame::new(places.len(), columns.collect::<PolarsResult<_>>()?)
+    };
+    stacked(parts::by_slices(places.len(), of_slice))
+}
+
+/// The rows of all frames, one below the other.
+pub(crate) fn stacked(frames: Vec<PolarsResult<DataFrame>>) -> PolarsResult<DataFrame> {
+    let mut all = DataFrame::empty();
+    for frame in frames {
+        all.vstack_mut_owned(frame?)?;
+    }
+    Ok(all)
 }
 
 /// A node of a lazy plan that passes all rows of `input` to `kernel`, which returns rows of `schema`.

@@ -12,12 +12,11 @@
 use std::cmp::Ordering;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, IdxCa, Int64Chunked, LazyFrame, NewChunkedArray, PolarsResult,
-    StringChunked,
+    Column, DataFrame, DataType, Int64Chunked, LazyFrame, PolarsResult, StringChunked,
 };
 
 use super::parts::Parts;
-use super::{adding, places};
+use super::{adding, taken};
 
 /// The columns and the limit of [`mutual`].
 #[derive(Clone, Debug)]
@@ -49,10 +48,10 @@ fn joined(rows: &DataFrame, of: &Mutual) -> PolarsResult<DataFrame> {
     let others = others(rows, of)?;
     let others = stays.iter().zip(others);
     let others = others.filter_map(|(stays, other)| (stays == Some(true)).then_some(other));
-    let others = IdxCa::from_iter_options("place".into(), others);
+    let others: Vec<Option<u32>> = others.collect();
     let mut staying = rows.filter(stays)?;
     let found = rows.select(of.found.iter().copied())?;
-    for column in found.take(&others)?.into_columns() {
+    for column in taken(found, &others)?.into_columns() {
         staying.with_column(column)?;
     }
     Ok(staying)
@@ -69,13 +68,16 @@ struct Row {
 
 /// For each row the place of the other one of its pair.
 fn others(rows: &DataFrame, of: &Mutual) -> PolarsResult<Vec<Option<u32>>> {
-    let numbers = |name: &str| rows.column(name)?.i64();
-    let keyed = numbers(of.key)?.iter().zip(numbers(of.at)?.iter());
-    let keyed = keyed.zip(rows.column(of.stays)?.bool()?.iter()).zip(places());
-    let keyed = keyed.filter_map(|(((key, at), stays), place)| {
-        let row = Row { key: key?, at: at?, stays: stays?, place };
-        Some((row.key, row))
-    });
+    let pairs = Parts::of(rows, |rows, places, parts| {
+        let numbers = |name: &str| rows.column(name)?.i64();
+        let keyed = numbers(of.key)?.iter().zip(numbers(of.at)?.iter());
+        let keyed = keyed.zip(rows.column(of.stays)?.bool()?.iter()).zip(places);
+        parts.extend(keyed.filter_map(|(((key, at), stays), place)| {
+            let row = Row { key: key?, at: at?, stays: stays?, place };
+            Some((row.key, row))
+        }));
+        Ok(())
+    })?;
     let first_by = of.first_by.iter().map(|name| Cells::of(rows.column(name)?));
     let first_by = first_by.collect::<PolarsResult<Vec<Cells>>>()?;
     let in_order = |one: u32, other: u32| {
@@ -83,7 +85,6 @@ fn others(rows: &DataFrame, of: &Mutual) -> PolarsResult<Vec<Option<u32>>> {
         orders.fold(Ordering::Equal, Ordering::then)
     };
     let within = u64::try_from(of.within).unwrap_or_default();
-    let pairs = Parts::by_key(keyed, rows.height());
     let pairs = pairs.map(|rows| pairs_of_part(rows, within, &in_order));
     let mut others = vec![None; rows.height()];
     for [one, other] in pairs.into_iter().flatten() {

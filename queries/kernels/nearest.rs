@@ -1,12 +1,11 @@
 //! Search for the nearest event of the same person before or after each moment.
 
 use polars::prelude::{
-    DataFrame, IdxCa, Int64Chunked, LazyFrame, NamedFrom, NewChunkedArray, PolarsResult, Series,
-    StringChunked, col, lit,
+    DataFrame, LazyFrame, NamedFrom, PolarsResult, Series, StringChunked, col, lit,
 };
 
 use super::parts::Parts;
-use super::{adding, collected, places};
+use super::{adding, collected, taken};
 
 /// Which event a moment is joined with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +88,7 @@ fn joined(
             places[moment as usize] = Some(before.saturating_add(event));
         }
     }
-    let places = IdxCa::from_iter_options("place".into(), places.into_iter());
-    for column in brought.take(&places)?.into_columns() {
+    for column in taken(brought, &places)?.into_columns() {
         moments.with_column(column)?;
     }
     Ok(moments)
@@ -113,18 +111,18 @@ fn found(
     texts: Option<&StringChunked>,
 ) -> PolarsResult<Found> {
     let moments_follow = search.which == Nearest::LastBefore;
-    let keyed =
-        |rows: &DataFrame, follows: bool| -> PolarsResult<(Int64Chunked, Int64Chunked, u64)> {
-            let keys = rows.column(&search.key)?.i64()?.clone();
-            let times = rows.column(&search.at)?.i64()?.clone();
-            let kind = u64::from(follows) << u32::BITS;
-            Ok((keys, times, kind))
-        };
-    let sides = [keyed(events, !moments_follow)?, keyed(moments, moments_follow)?];
-    let rows = sides.iter().flat_map(|(keys, times, kind)| {
-        let rows = keys.iter().zip(times.iter()).zip(places());
-        rows.filter_map(|((key, at), place)| Some((key?, (key?, at?, *kind | u64::from(place)))))
-    });
+    let split = |rows: &DataFrame, follows: bool| {
+        let kind = u64::from(follows) << u32::BITS;
+        Parts::bounded(rows, moments.height() + events.height(), |rows, places, parts| {
+            let keys = rows.column(&search.key)?.i64()?.iter();
+            let rows = keys.zip(rows.column(&search.at)?.i64()?.iter()).zip(places);
+            parts.extend(rows.filter_map(|((key, at), place)| {
+                Some((key?, (key?, at?, kind | u64::from(place))))
+            }));
+            Ok(())
+        })
+    };
+    let rows = split(events, !moments_follow)?.with(split(moments, moments_follow)?);
     let is_greater = |one: u32, other: u32| {
         texts.is_none_or(|texts| texts.get(one as usize) >= texts.get(other as usize))
     };
@@ -135,9 +133,8 @@ fn found(
             false => matched(rows.iter().rev(), false, search.within, is_greater),
         }
     };
-    let parts = Parts::by_key(rows, moments.height() + events.height()).map(of_part);
     let mut all = Found::default();
-    for part in parts {
+    for part in rows.map(of_part) {
         all.pairs.extend(part.pairs);
         all.tied.extend(part.tied);
     }

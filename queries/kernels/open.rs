@@ -12,8 +12,8 @@ use polars::prelude::{
     DataFrame, DataType, Field, IntoColumn, LazyFrame, PolarsResult, UInt32Chunked,
 };
 
+use super::adding;
 use super::parts::Parts;
-use super::{adding, places};
 
 /// An instant, and an interval that begins with `from` and ends before `until`.
 #[derive(Clone, Copy)]
@@ -54,16 +54,19 @@ pub fn open(
 }
 
 fn counts(rows: &DataFrame, key: &str, at: &str, ends: [&str; 2]) -> PolarsResult<Vec<u32>> {
-    let numbers = |name: &str| rows.column(name)?.i64();
-    let [from, until] = [numbers(ends[0])?.iter(), numbers(ends[1])?.iter()];
-    let keyed = numbers(key)?.iter().zip(numbers(at)?.iter()).zip(from.zip(until)).zip(places());
-    let keyed = keyed.filter_map(|(((key, at), ends), place)| {
-        let (key, at) = (key?, at?);
-        let (from, until) = ends.0.zip(ends.1).unwrap_or_default();
-        Some((key, Row { key, at, from, until, place }))
-    });
+    let parts = Parts::of(rows, |rows, places, parts| {
+        let numbers = |name: &str| rows.column(name)?.i64();
+        let [from, until] = [numbers(ends[0])?.iter(), numbers(ends[1])?.iter()];
+        let keyed = numbers(key)?.iter().zip(numbers(at)?.iter()).zip(from.zip(until)).zip(places);
+        parts.extend(keyed.filter_map(|(((key, at), ends), place)| {
+            let (key, at) = (key?, at?);
+            let (from, until) = ends.0.zip(ends.1).unwrap_or_default();
+            Some((key, Row { key, at, from, until, place }))
+        }));
+        Ok(())
+    })?;
     let mut counts = vec![0; rows.height()];
-    for (place, count) in Parts::by_key(keyed, rows.height()).map(of_part).into_iter().flatten() {
+    for (place, count) in parts.map(of_part).into_iter().flatten() {
         counts[place as usize] = count;
     }
     Ok(counts)

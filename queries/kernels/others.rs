@@ -16,8 +16,8 @@ use polars::prelude::{
     PolarsResult,
 };
 
+use super::adding;
 use super::parts::Parts;
-use super::{adding, both, places};
 
 /// The columns of [`others`], 64-bit integers.
 #[derive(Clone, Copy, Debug)]
@@ -104,27 +104,26 @@ fn truths(named: &str, found: Vec<bool>) -> Column {
 
 /// For each row, `true` if it finds another event, and if it finds one of a greater rank.
 fn found(rows: &DataFrame, of: Others, ranks: Option<&[Rank]>) -> PolarsResult<[Vec<bool>; 2]> {
-    let numbers = |name: &str| rows.column(name)?.i64();
-    let (keys, ids, instants) = (numbers(of.key)?, numbers(of.id)?, numbers(of.at)?);
-    let (first, last) = (numbers(of.within[0])?, numbers(of.within[1])?);
-    let events = || {
-        let events = keys.iter().zip(instants.iter()).zip(ids.iter()).zip(places());
-        let events = events.filter_map(|(((key, at), id), place)| {
+    let events = Parts::of(rows, |rows, places, parts| {
+        let numbers = |name: &str| rows.column(name)?.i64();
+        let events =
+            numbers(of.key)?.iter().zip(numbers(of.at)?.iter()).zip(numbers(of.id)?.iter());
+        parts.extend(events.zip(places).filter_map(|(((key, at), id), place)| {
             let (key, at, id) = (key?, at?, id?);
             Some((key, Event { key, at, id, place }))
-        });
-        Parts::by_key(events, rows.height())
-    };
-    let intervals = || {
-        let ends = first.iter().zip(last.iter());
-        let intervals = keys.iter().zip(ids.iter()).zip(ends).zip(places());
-        let intervals = intervals.filter_map(|(((key, id), (first, last)), place)| {
+        }));
+        Ok(())
+    })?;
+    let intervals = Parts::of(rows, |rows, places, parts| {
+        let numbers = |name: &str| rows.column(name)?.i64();
+        let ends = numbers(of.within[0])?.iter().zip(numbers(of.within[1])?.iter());
+        let intervals = numbers(of.key)?.iter().zip(numbers(of.id)?.iter()).zip(ends);
+        parts.extend(intervals.zip(places).filter_map(|(((key, id), (first, last)), place)| {
             let (key, id, first, last) = (key?, id?, first?, last?);
             (first <= last).then_some((key, Interval { key, first, last, id, place }))
-        });
-        Parts::by_key(intervals, rows.height())
-    };
-    let (events, intervals) = both(events, intervals);
+        }));
+        Ok(())
+    })?;
     let of_parts = events.map_with(intervals, |mut events, intervals| {
         let any = of_part(&mut events, intervals);
         let greater = ranks.map(|ranks| of_greater_rank(&events, &any, ranks));

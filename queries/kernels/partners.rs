@@ -13,11 +13,11 @@
 //! ```
 
 use polars::prelude::{
-    DataFrame, DataType, Field, IdxCa, Int64Chunked, IntoColumn, LazyFrame, PolarsResult,
+    DataFrame, DataType, Field, Int64Chunked, IntoColumn, LazyFrame, PolarsResult,
 };
 
 use super::parts::Parts;
-use super::{adding, places};
+use super::{adding, taken};
 
 /// The columns and the limit of [`partners`].
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +49,7 @@ pub fn partners(rows: LazyFrame, of: Partners, named: &'static str) -> LazyFrame
     adding(rows, name, added, move |rows| {
         let found = found(&rows, of)?;
         let (places, times): (Vec<u32>, Vec<i64>) = found.into_iter().unzip();
-        let mut paired = rows.take(&IdxCa::from_vec("place".into(), places))?;
+        let mut paired = taken(rows, &places)?;
         paired.with_column(Int64Chunked::from_vec(named.into(), times).into_column())?;
         Ok(paired)
     })
@@ -57,15 +57,17 @@ pub fn partners(rows: LazyFrame, of: Partners, named: &'static str) -> LazyFrame
 
 /// The place of each event of the first kind that has a partner, and the time of the partner.
 fn found(rows: &DataFrame, of: Partners) -> PolarsResult<Vec<(u32, i64)>> {
-    let (keys, times) = (rows.column(of.key)?.i64()?.iter(), rows.column(of.at)?.i64()?.iter());
-    let kinds = rows.column(of.is_first)?.bool()?.iter();
-    let events = keys.zip(times).zip(kinds).zip(places());
-    let events = events.filter_map(|(((key, at), is_first), place)| {
-        let (key, at, is_first) = (key?, at?, is_first?);
-        Some((key, Event { key, is_first, at, place }))
-    });
-    let parts = Parts::by_key(events, rows.height()).map(|part| of_part(part, of.within));
-    Ok(parts.into_iter().flatten().collect())
+    let parts = Parts::of(rows, |rows, places, parts| {
+        let (keys, times) = (rows.column(of.key)?.i64()?.iter(), rows.column(of.at)?.i64()?.iter());
+        let kinds = rows.column(of.is_first)?.bool()?.iter();
+        let events = keys.zip(times).zip(kinds).zip(places);
+        parts.extend(events.filter_map(|(((key, at), is_first), place)| {
+            let (key, at, is_first) = (key?, at?, is_first?);
+            Some((key, Event { key, is_first, at, place }))
+        }));
+        Ok(())
+    })?;
+    Ok(parts.map(|part| of_part(part, of.within)).into_iter().flatten().collect())
 }
 
 fn of_part(mut events: Vec<Event>, within: i64) -> Vec<(u32, i64)> {

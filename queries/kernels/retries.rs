@@ -14,9 +14,9 @@ use polars::prelude::{
     NewChunkedArray, PolarsResult, UInt32Chunked,
 };
 
+use super::adding;
 use super::gaps::truths;
 use super::parts::Parts;
-use super::{adding, places};
 
 /// The columns and the limit of [`retries`]. Instants are integers of 64 bits.
 #[derive(Clone, Copy, Debug)]
@@ -93,21 +93,26 @@ struct Found {
 }
 
 fn columns(rows: &DataFrame, of: Retries) -> PolarsResult<Vec<Column>> {
-    let numbers = |name: &str| rows.column(name)?.i64();
-    let people = numbers(of.key)?;
-    let sent = people.iter().zip(numbers(of.flow)?.iter()).zip(numbers(of.at)?.iter());
-    let sent = sent.zip(rows.column(of.version)?.i32()?.iter()).zip(places());
-    let sent = sent.filter_map(|((((person, flow), at), version), place)| {
-        let (person, flow, at) = (person?, flow?, at?);
-        let version = version.map_or(i64::MAX, i64::from);
-        Some((person, Sent { person, flow, at, version, place }))
-    });
-    let sent = Parts::by_key(sent, rows.height());
-    let [first, last] = [numbers(of.wrote[0])?, numbers(of.wrote[1])?];
-    let written = people.iter().zip(first.iter()).chain(people.iter().zip(last.iter()));
-    let written = written.filter_map(|(person, at)| Some((person?, (person?, at?))));
-    // Both expect the same number of rows, so that their parts have the same bounds.
-    let written = Parts::by_key(written, rows.height());
+    let sent = Parts::of(rows, |rows, places, parts| {
+        let numbers = |name: &str| rows.column(name)?.i64();
+        let sent =
+            numbers(of.key)?.iter().zip(numbers(of.flow)?.iter()).zip(numbers(of.at)?.iter());
+        let sent = sent.zip(rows.column(of.version)?.i32()?.iter()).zip(places);
+        parts.extend(sent.filter_map(|((((person, flow), at), version), place)| {
+            let (person, flow, at) = (person?, flow?, at?);
+            let version = version.map_or(i64::MAX, i64::from);
+            Some((person, Sent { person, flow, at, version, place }))
+        }));
+        Ok(())
+    })?;
+    let written = Parts::of(rows, |rows, _, parts| {
+        let people = rows.column(of.key)?.i64()?;
+        for wrote in of.wrote {
+            let written = people.iter().zip(rows.column(wrote)?.i64()?.iter());
+            parts.extend(written.filter_map(|(person, at)| Some((person?, (person?, at?)))));
+        }
+        Ok(())
+    })?;
     let fails = truths(rows, of.fails)?;
     let found = sent.map_with(written, |sent, written| of_part(sent, written, &fails, of.within));
     let found: Vec<Found> = found.into_iter().flatten().collect();

@@ -11,12 +11,12 @@
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, IdxCa, Int32Chunked, IntoColumn, LazyFrame, NewChunkedArray,
-    PolarsResult, Schema, StringChunked, UInt32Chunked,
+    Column, DataFrame, DataType, Int32Chunked, IntoColumn, LazyFrame, PolarsResult, Schema,
+    StringChunked, UInt32Chunked,
 };
 
 use super::parts::Parts;
-use super::{named, places};
+use super::{named, taken};
 
 /// The columns and the limit of [`sequels`].
 #[derive(Clone, Copy, Debug)]
@@ -59,16 +59,18 @@ pub fn sequels(rows: LazyFrame, of: Sequels) -> LazyFrame {
 type Row = (i64, i64, u32);
 
 fn columns(rows: &DataFrame, of: Sequels) -> PolarsResult<[Column; 2]> {
-    let instants = rows.column(of.at)?.to_physical_repr();
-    let keyed = rows.column(of.key)?.i64()?.iter().zip(instants.i64()?.iter()).zip(places());
-    let keyed = keyed.filter_map(|((key, at), place)| Some((key?, (key?, at?, place))));
+    let parts = Parts::of(rows, |rows, places, parts| {
+        let instants = rows.column(of.at)?.to_physical_repr();
+        let keyed = rows.column(of.key)?.i64()?.iter().zip(instants.i64()?.iter()).zip(places);
+        parts.extend(keyed.filter_map(|((key, at), place)| Some((key?, (key?, at?, place)))));
+        Ok(())
+    })?;
     let ids = Ids {
         texts: rows.column(of.id[0])?.str()?.rechunk().into_owned(),
         numbers: rows.column(of.id[1])?.i32()?.rechunk().into_owned(),
     };
     let counts = rows.column(of.counts)?.bool()?.iter();
     let counts: Vec<bool> = counts.map(|counts| counts == Some(true)).collect();
-    let parts = Parts::by_key(keyed, rows.height());
     let found = parts.map(|part| of_part(part, &ids, &counts, of.within));
     let mut next = vec![None; rows.height()];
     let mut numbers = vec![0; rows.height()];
@@ -76,8 +78,8 @@ fn columns(rows: &DataFrame, of: Sequels) -> PolarsResult<[Column; 2]> {
         next[place as usize] = next_place;
         numbers[place as usize] = number;
     }
-    let next = IdxCa::from_iter_options("place".into(), next.into_iter());
-    let brought = rows.column(of.next.0)?.take(&next)?.with_name(of.next.1.into());
+    let brought = taken(rows.select([of.next.0])?, &next)?;
+    let brought = brought.column(of.next.0)?.clone().with_name(of.next.1.into());
     Ok([brought, UInt32Chunked::from_vec(of.number.into(), numbers).into_column()])
 }
 

@@ -73,14 +73,9 @@ fn in_turn(
     let people = with_person.then(|| Field::new(person.into(), DataType::Int64));
     let schema = people.into_iter().chain(columns).collect::<Schema>();
     let kernel = move |visits: DataFrame| {
-        let moments = visits.column(at)?.to_physical_repr();
-        let people = visits.column(person)?.i64()?;
-        let parts = match moments.dtype() {
-            DataType::Int32 => parts(people, moments.i32()?.iter().map(|at| at.map(i64::from))),
-            _ => parts(people, moments.i64()?.iter()),
-        };
+        let parts = parts(&visits, person, at)?;
         // Frees the input before there is a result.
-        drop((visits, moments));
+        drop(visits);
         let person = with_person.then_some(person);
         match &of {
             DataType::Date => in_columns::<Int32Type>(parts, person, at, beside, &of),
@@ -91,10 +86,20 @@ fn in_turn(
 }
 
 /// Visits as packed pairs of person and moment, split by person.
-fn parts(people: &Int64Chunked, moments: impl Iterator<Item = Option<i64>>) -> Parts<u128> {
-    let visits = people.iter().zip(moments);
-    let known = visits.filter_map(|(person, at)| Some((person?, pack(person?, at?))));
-    Parts::by_key(known, people.len())
+fn parts(visits: &DataFrame, person: &str, at: &str) -> PolarsResult<Parts<u128>> {
+    Parts::of(visits, |visits, _, parts| {
+        let (people, moments) =
+            (visits.column(person)?.i64()?, visits.column(at)?.to_physical_repr());
+        let visit = |(person, at): (Option<i64>, Option<i64>)| Some((person?, pack(person?, at?)));
+        match moments.dtype() {
+            DataType::Int32 => {
+                let days = moments.i32()?.iter().map(|day| day.map(i64::from));
+                parts.extend(people.iter().zip(days).filter_map(visit));
+            }
+            _ => parts.extend(people.iter().zip(moments.i64()?.iter()).filter_map(visit)),
+        }
+        Ok(())
+    })
 }
 
 /// Sorts the visits, drops repeated ones, and shows the moments with those `beside` them, behind the

@@ -7,12 +7,12 @@
 //! MX      from 10:10 to 10:50    none: nobody waits at 10:00 or at 11:00
 //! ```
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 use polars::prelude::{
-    Column, DataFrame, DataType, IdxCa, Int64Chunked, IntoColumn, LazyFrame, PolarsResult, Schema,
+    Column, DataFrame, DataType, IdxCa, Int64Chunked, IntoColumn, LazyFrame, PlHashMap,
+    PolarsResult, Schema,
 };
 
 use super::{named, places};
@@ -73,8 +73,8 @@ fn found(rows: &DataFrame, of: &Waiting) -> PolarsResult<Found> {
     let groups = rows.column(of.group)?.u32()?.iter();
     let ends = rows.column(of.after)?.i64()?.iter().zip(rows.column(of.until)?.i64()?.iter());
     // Of each group and bucket, how many more wait after its start than at it.
-    let mut changes: HashMap<(u32, i64), i64> = HashMap::new();
-    let mut of_groups: HashMap<u32, u32> = HashMap::new();
+    let mut changes: PlHashMap<(u32, i64), i64> = PlHashMap::default();
+    let mut of_groups: PlHashMap<u32, u32> = PlHashMap::default();
     for ((group, (after, until)), place) in groups.zip(ends).zip(places()) {
         let Some((group, (after, until))) = group.zip(after.zip(until)) else { continue };
         if after < until {
@@ -87,7 +87,7 @@ fn found(rows: &DataFrame, of: &Waiting) -> PolarsResult<Found> {
     changes.sort_unstable();
 
     let mut found = Found::default();
-    let mut following: HashMap<i64, Option<i64>> = HashMap::new();
+    let mut following: PlHashMap<i64, Option<i64>> = PlHashMap::default();
     let mut next =
         |bucket| *following.entry(bucket).or_insert_with(|| of.clock.next(of.zone, bucket));
     for of_group in changes.chunk_by(|one, other| one.0.0 == other.0.0) {

@@ -12,10 +12,10 @@
 
 use std::collections::HashMap;
 
-use polars::prelude::{DataFrame, PlHashMap, PolarsResult, StringChunked};
+use polars::prelude::{DataFrame, PolarsResult, StringChunked};
 
+use super::dictionary::Numbers;
 use super::parts::Parts;
-use super::places;
 
 /// The columns of clicks, or of messages.
 #[derive(Clone, Copy, Debug)]
@@ -60,20 +60,30 @@ pub fn find(
     (messages, of_messages): (&DataFrame, Columns),
     lengths: Lengths,
 ) -> PolarsResult<Found> {
-    let mut lines = PlHashMap::default();
-    let click_rows = rows(clicks, of_clicks, &mut lines)?;
-    let message_rows = rows(messages, of_messages, &mut lines)?;
     let click_ids = clicks.column(of_clicks.id)?.str()?.rechunk().into_owned();
     // On one line, answers at one instant open the same window.
     let message_ids = match clicks.column(of_clicks.line)?.null_count() {
         0 => None,
         _ => Some(messages.column(of_messages.id)?.str()?.rechunk().into_owned()),
     };
-    // Both are split by the same bounds.
-    let len = click_rows.len() + message_rows.len();
-    let by_person =
-        |rows: Vec<Row>| Parts::by_key(rows.into_iter().map(|row| (row.person, row)), len);
-    let parts = by_person(click_rows).map_with(by_person(message_rows), |clicks, messages| {
+    let lines = Numbers::of(1);
+    let split = |rows: &DataFrame, columns: Columns| {
+        let len = clicks.height() + messages.height();
+        Parts::bounded(rows, len, |rows, places, parts| {
+            let people = rows.column(columns.person)?.i64()?.iter();
+            let names = rows.column(columns.line)?;
+            let (numbers, names) = (lines.column(0, names)?, names.str()?.iter());
+            let instants = rows.column(columns.at)?.i64()?.iter();
+            let rows = people.zip(names.zip(numbers)).zip(instants).zip(places);
+            parts.extend(rows.filter_map(|(((person, (name, number)), at), place)| {
+                let row = Row { person: person?, line: name.map(|_| number), at: at?, place };
+                Some((row.person, row))
+            }));
+            Ok(())
+        })
+    };
+    let (of_clicks, of_messages) = (split(clicks, of_clicks)?, split(messages, of_messages)?);
+    let parts = of_clicks.map_with(of_messages, |clicks, messages| {
         of_part(clicks, messages, (&click_ids, message_ids.as_ref()), lengths)
     });
     let mut found =
@@ -93,28 +103,11 @@ pub fn find(
 #[derive(Clone, Copy)]
 struct Row {
     person: i64,
-    /// The number of the line, in the order in which lines were found.
+    /// The number of the line.
     line: Option<u32>,
     at: i64,
     /// The number of its row in the frame.
     place: u32,
-}
-
-fn rows<'a>(
-    frame: &'a DataFrame,
-    columns: Columns,
-    lines: &mut PlHashMap<&'a str, u32>,
-) -> PolarsResult<Vec<Row>> {
-    let people = frame.column(columns.person)?.i64()?.iter();
-    let names = frame.column(columns.line)?.str()?.iter();
-    let instants = frame.column(columns.at)?.i64()?.iter();
-    let all = people.zip(names).zip(instants).zip(places());
-    let known = all.filter_map(|(((person, line), at), place)| {
-        let next = u32::try_from(lines.len()).unwrap_or(u32::MAX);
-        let line = line.map(|line| *lines.entry(line).or_insert(next));
-        Some(Row { person: person?, line, at: at?, place })
-    });
-    Ok(known.collect())
 }
 
 /// What is found in a part: pairs of the row of a click and its answer's instant, and of the row of

@@ -25,7 +25,8 @@ use super::measures::{parent_key, session_duration};
 use super::numbers::whole;
 use super::sql::Bindings;
 use super::tables::Tables;
-use crate::kernels::node;
+use crate::kernels::parts::by_slices;
+use crate::kernels::{node, on_all_cores, stacked};
 
 /// `--min-sessions`: the smallest chains that count.
 #[derive(Args, Clone, Copy, Debug)]
@@ -130,19 +131,28 @@ fn chain_schema() -> Schema {
 /// Walks the trees of sessions: one row per root, with the columns of its chain.
 fn walk(sessions: DataFrame) -> PolarsResult<DataFrame> {
     let in_order = SortMultipleOptions::default();
-    let mut sessions = sessions.sort([SESSION_STARTED_TIMESTAMP, SESSION_ID], in_order)?;
-    sessions.rechunk_mut_par();
+    let sessions = on_all_cores(|| {
+        let mut sessions = sessions.sort([SESSION_STARTED_TIMESTAMP, SESSION_ID], in_order)?;
+        sessions.rechunk_mut_par();
+        PolarsResult::Ok(sessions)
+    })?;
+    let forest =
+        Forest::of(sessions.column(SESSION_KEY)?.i64()?, sessions.column(PARENT_KEY)?.i64()?);
+    let of_slice = |slice| walk_from(&forest.roots[slice], &forest, &sessions);
+    stacked(by_slices(forest.roots.len(), of_slice))
+}
+
+/// The chains of some roots.
+fn walk_from(roots: &[usize], forest: &Forest, sessions: &DataFrame) -> PolarsResult<DataFrame> {
     let keys = sessions.column(SESSION_KEY)?.i64()?;
     let conversations = sessions.column(CONVERSATION_ID)?.str()?;
     let durations = sessions.column(Chains::DURATION)?.i64()?;
-    let forest = Forest::of(keys, sessions.column(PARENT_KEY)?.i64()?);
-
-    let roots = forest.roots.len();
-    let (mut first, mut last) = (Vec::with_capacity(roots), Vec::with_capacity(roots));
-    let (mut counts, mut depths) = (Vec::with_capacity(roots), Vec::with_capacity(roots));
-    let (mut paths, mut lasted) = (Vec::with_capacity(roots), Vec::with_capacity(roots));
+    let height = roots.len();
+    let (mut first, mut last) = (Vec::with_capacity(height), Vec::with_capacity(height));
+    let (mut counts, mut depths) = (Vec::with_capacity(height), Vec::with_capacity(height));
+    let (mut paths, mut lasted) = (Vec::with_capacity(height), Vec::with_capacity(height));
     let mut ahead = Vec::new();
-    for root in &forest.roots {
+    for root in roots {
         let (mut latest, mut count, mut depth) = (*root, 0_i64, 0_i64);
         let (mut path, mut duration) = (String::new(), None);
         ahead.push((*root, 1));
@@ -175,7 +185,7 @@ fn walk(sessions: DataFrame) -> PolarsResult<DataFrame> {
         Column::new(Chains::PATH.into(), paths),
         Column::new(Chains::DURATION.into(), lasted),
     ];
-    DataFrame::new(roots, columns)
+    DataFrame::new(height, columns)
 }
 
 /// The trees of redirected sessions. A session is its row in order of start.

@@ -18,8 +18,8 @@
 use chrono_tz::Tz;
 use clap::ValueEnum;
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Expr, Field, IdxCa, IntoColumn, IntoLazy,
-    JoinArgs, JoinType, LazyFrame, PolarsResult, Schema, UniqueKeepStrategy, col, lit,
+    BooleanChunked, Column, DataFrame, DataType, Expr, Field, IntoColumn, IntoLazy, JoinArgs,
+    JoinType, LazyFrame, PolarsResult, Schema, UniqueKeepStrategy, col, lit,
 };
 use wabalake_data::Table;
 use wabalake_data::tables::messages::{
@@ -32,7 +32,7 @@ use wabalake_data::tables::sessions::{
 use wabalake_data::tables::{MESSAGE_KEY, USER_KEY};
 
 use crate::kernels::windows::{Columns, Lengths, find};
-use crate::kernels::{adding, collected, node};
+use crate::kernels::{adding, collected, node, taken};
 use crate::query::NeedsTables;
 use crate::query::dimensions::{AD, meta_type};
 use crate::query::measures::{incoming_message, message_delivered, outgoing};
@@ -271,13 +271,10 @@ impl Windows {
                 Some((row, click.filter(|_| is_within)?))
             });
             let (rows, openers): (Vec<u32>, Vec<u32>) = inside.unzip();
-            let height = rows.len();
-            let [rows, openers] = [rows, openers].map(|rows| IdxCa::from_vec("row".into(), rows));
-            let mut columns = vec![messages.column(MESSAGE_KEY)?.take(&rows)?];
-            for field in &brought {
-                columns.push(clicks.column(field.name())?.take(&openers)?);
-            }
-            DataFrame::new(height, columns)
+            let brought = clicks.select(brought.iter().map(|field| field.name().clone()))?;
+            let mut found = taken(messages.select([MESSAGE_KEY])?, &rows)?;
+            found.hstack_mut(taken(brought, &openers)?.columns())?;
+            Ok(found)
         })
     }
 

@@ -16,9 +16,9 @@
 //! one such interval; likewise among the rates of a market.
 
 use polars::prelude::{
-    Column, DataFrame, DataType, Expr, Field, FillNullStrategy, IdxCa, IdxSize, IntoLazy, JoinArgs,
-    JoinType, LazyFrame, NewChunkedArray, Null, PolarsResult, SortMultipleOptions, UInt32Chunked,
-    UnionArgs, UniqueKeepStrategy, col, concat, concat_str, lit, when,
+    Column, DataFrame, DataType, Expr, Field, FillNullStrategy, IdxSize, IntoLazy, JoinArgs,
+    JoinType, LazyFrame, Null, PolarsResult, SortMultipleOptions, UInt32Chunked, UnionArgs,
+    UniqueKeepStrategy, col, concat, concat_str, lit, when,
 };
 use wabalake_data::reference::markets as reference;
 use wabalake_data::tables::CURRENCY;
@@ -121,7 +121,11 @@ pub fn priced(units: LazyFrame, tables: &Tables) -> LazyFrame {
 type Covered = [(i64, i64); 2];
 
 /// The place of the offer that applies to each unit, given the number of its combination and its own numbers.
-fn chosen(alike: &UInt32Chunked, offers: &DataFrame, counts: &[Column]) -> PolarsResult<IdxCa> {
+fn chosen(
+    alike: &UInt32Chunked,
+    offers: &DataFrame,
+    counts: &[Column],
+) -> PolarsResult<Vec<Option<IdxSize>>> {
     let bounds = [FROM, UNTIL, of_market(FROM).as_str(), of_market(UNTIL).as_str()]
         .map(|name| PolarsResult::Ok(offers.column(name)?.i64()?.clone()));
     let [from, until, market_from, market_until] = bounds;
@@ -148,7 +152,7 @@ fn chosen(alike: &UInt32Chunked, offers: &DataFrame, counts: &[Column]) -> Polar
         let offers = of_alike.get(alike? as usize)?;
         offers.iter().find(|(_, covered)| applies(covered)).map(|(place, _)| *place)
     });
-    Ok(IdxCa::from_iter_options("place".into(), places))
+    Ok(places.collect())
 }
 
 /// The rates of each of some combinations of country, market, category and era, with the numbers for which each
