@@ -103,7 +103,8 @@ pub fn brought(
     places: &[Option<IdxSize>],
     fields: &[Field],
 ) -> PolarsResult<Column> {
-    let columns = taken(found.select(fields.iter().map(Field::name).cloned())?, places)?;
+    let columns = found.select(fields.iter().map(Field::name).cloned())?;
+    let columns = taken(columns, places.len(), |row| places[row])?;
     Ok(columns.into_struct(ALIKE.into()).into_series().into_column())
 }
 

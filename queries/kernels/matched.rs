@@ -11,7 +11,9 @@
 //! A hash join of Polars has one table of all known keys for each thread. With millions of keys, almost every
 //! search in it reads memory outside of the cache.
 
-use polars::prelude::{DataFrame, Expr, LazyFrame, PlHashMap, PolarsResult, col};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use polars::prelude::{DataFrame, Expr, IdxSize, LazyFrame, PlHashMap, PolarsResult, col};
 
 use super::known::with_known;
 use super::parts::Parts;
@@ -44,15 +46,19 @@ fn joined(
     brought: &[&str],
 ) -> PolarsResult<DataFrame> {
     let places = places_of(known, &rows, key)?;
+    let place = |row: usize| Some(places[row].load(Relaxed)).filter(|place| *place != NOWHERE);
     let known = known.select(brought.iter().copied())?;
-    for column in taken(known, &places)?.into_columns() {
+    for column in taken(known, rows.height(), place)?.into_columns() {
         rows.with_column(column)?;
     }
     Ok(rows)
 }
 
-/// The place of the known row of each key.
-fn places_of(known: &DataFrame, rows: &DataFrame, key: &str) -> PolarsResult<Vec<Option<u32>>> {
+/// The place of the known row of a row that has none.
+const NOWHERE: IdxSize = IdxSize::MAX;
+
+/// The place of the known row of each row. Each part fills in those of its rows.
+fn places_of(known: &DataFrame, rows: &DataFrame, key: &str) -> PolarsResult<Vec<AtomicU32>> {
     let split = |of: &DataFrame| {
         Parts::bounded(of, known.height() + rows.height(), |rows, places, parts| {
             let keyed = rows.column(key)?.i64()?.iter().zip(places);
@@ -60,16 +66,16 @@ fn places_of(known: &DataFrame, rows: &DataFrame, key: &str) -> PolarsResult<Vec
             Ok(())
         })
     };
-    let found = split(known)?.map_with(split(rows)?, |known, asked: Vec<(i64, u32)>| {
+    let places: Vec<AtomicU32> =
+        std::iter::repeat_with(|| AtomicU32::new(NOWHERE)).take(rows.height()).collect();
+    split(known)?.map_with(split(rows)?, |known, asked: Vec<(i64, u32)>| {
         let known: PlHashMap<i64, u32> = known.into_iter().collect();
-        let found = asked.into_iter();
-        let found = found.filter_map(|(key, place)| Some((place, *known.get(&key)?)));
-        found.collect::<Vec<(u32, u32)>>()
+        for (key, row) in asked {
+            if let Some(place) = known.get(&key) {
+                places[row as usize].store(*place, Relaxed);
+            }
+        }
     });
-    let mut places = vec![None; rows.height()];
-    for (place, known) in found.into_iter().flatten() {
-        places[place as usize] = Some(known);
-    }
     Ok(places)
 }
 

@@ -91,19 +91,20 @@ pub(crate) fn grown<T: Clone + Default>(values: &mut Vec<T>, number: u32) -> &mu
     &mut values[number]
 }
 
-/// The rows of a frame at places, taken on all cores.
-pub(crate) fn taken<P>(mut rows: DataFrame, places: &[P]) -> PolarsResult<DataFrame>
-where
-    P: Copy + Into<Option<IdxSize>> + Sync,
-{
+/// Rows of a frame, taken on all cores: a row with the columns of the one at a `place`, or with nulls, for each of
+/// `height` rows.
+pub(crate) fn taken(
+    mut rows: DataFrame,
+    height: usize,
+    place: impl Fn(usize) -> Option<IdxSize> + Sync,
+) -> PolarsResult<DataFrame> {
     on_all_cores(|| rows.rechunk_mut_par());
     let of_slice = |slice: Range<usize>| {
-        let places = places[slice].iter().map(|place| (*place).into());
-        let places = IdxCa::from_iter_options(PlSmallStr::EMPTY, places);
+        let places = IdxCa::from_iter_options(PlSmallStr::EMPTY, slice.map(&place));
         let columns = rows.columns().iter().map(|column| column.take(&places));
         DataFrame::new(places.len(), columns.collect::<PolarsResult<_>>()?)
     };
-    stacked(parts::by_slices(places.len(), of_slice))
+    stacked(parts::by_slices(height, of_slice))
 }
 
 /// The rows of all frames, one below the other.

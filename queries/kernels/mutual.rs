@@ -51,7 +51,7 @@ fn joined(rows: &DataFrame, of: &Mutual) -> PolarsResult<DataFrame> {
     let others: Vec<Option<u32>> = others.collect();
     let mut staying = rows.filter(stays)?;
     let found = rows.select(of.found.iter().copied())?;
-    for column in taken(found, &others)?.into_columns() {
+    for column in taken(found, others.len(), |row| others[row])?.into_columns() {
         staying.with_column(column)?;
     }
     Ok(staying)

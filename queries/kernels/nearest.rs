@@ -88,7 +88,7 @@ fn joined(
             places[moment as usize] = Some(before.saturating_add(event));
         }
     }
-    for column in taken(brought, &places)?.into_columns() {
+    for column in taken(brought, places.len(), |row| places[row])?.into_columns() {
         moments.with_column(column)?;
     }
     Ok(moments)

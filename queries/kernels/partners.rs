@@ -49,7 +49,7 @@ pub fn partners(rows: LazyFrame, of: Partners, named: &'static str) -> LazyFrame
     adding(rows, name, added, move |rows| {
         let found = found(&rows, of)?;
         let (places, times): (Vec<u32>, Vec<i64>) = found.into_iter().unzip();
-        let mut paired = taken(rows, &places)?;
+        let mut paired = taken(rows, places.len(), |row| Some(places[row]))?;
         paired.with_column(Int64Chunked::from_vec(named.into(), times).into_column())?;
         Ok(paired)
     })

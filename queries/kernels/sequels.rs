@@ -78,7 +78,7 @@ fn columns(rows: &DataFrame, of: Sequels) -> PolarsResult<[Column; 2]> {
         next[place as usize] = next_place;
         numbers[place as usize] = number;
     }
-    let brought = taken(rows.select([of.next.0])?, &next)?;
+    let brought = taken(rows.select([of.next.0])?, next.len(), |row| next[row])?;
     let brought = brought.column(of.next.0)?.clone().with_name(of.next.1.into());
     Ok([brought, UInt32Chunked::from_vec(of.number.into(), numbers).into_column()])
 }

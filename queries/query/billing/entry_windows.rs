@@ -271,9 +271,10 @@ impl Windows {
                 Some((row, click.filter(|_| is_within)?))
             });
             let (rows, openers): (Vec<u32>, Vec<u32>) = inside.unzip();
+            let height = rows.len();
             let brought = clicks.select(brought.iter().map(|field| field.name().clone()))?;
-            let mut found = taken(messages.select([MESSAGE_KEY])?, &rows)?;
-            found.hstack_mut(taken(brought, &openers)?.columns())?;
+            let mut found = taken(messages.select([MESSAGE_KEY])?, height, |row| Some(rows[row]))?;
+            found.hstack_mut(taken(brought, height, |row| Some(openers[row]))?.columns())?;
             Ok(found)
         })
     }
