@@ -35,19 +35,25 @@ fn first_of_each(visits: DataFrame) -> PolarsResult<DataFrame> {
     let parts = Parts::of(&visits, |visits, places, parts| {
         let people = visits.column(USER_KEY)?.i64()?.iter();
         let starts = visits.column(SESSION_STARTED_TIMESTAMP)?.to_physical_repr();
-        let rows = people.zip(starts.i64()?.iter()).zip(places);
-        parts.extend(
-            rows.filter_map(|((person, start), place)| Some((person?, (person?, start?, place)))),
-        );
+        let ids = visits.column(SESSION_ID)?.str()?.iter();
+        let rows = people.zip(starts.i64()?.iter()).zip(ids).zip(places);
+        parts.extend(rows.filter_map(|(((person, start), id), place)| {
+            let (person, start, _) = (person?, start?, id?);
+            Some((person, (person, start, place)))
+        }));
         Ok(())
     })?;
     let ids = visits.column(SESSION_ID)?.str()?.rechunk();
     let id = |place: u32| ids.get(place as usize);
     let first = parts.map(|mut part| {
-        part.retain(|visit| id(visit.2).is_some());
-        part.sort_unstable_by_key(|visit| (visit.0, visit.1, id(visit.2)));
-        part.dedup_by_key(|visit| visit.0);
-        part.into_iter().filter_map(|visit| Some(text_key(id(visit.2)?))).collect::<Vec<i64>>()
+        part.sort_unstable();
+        let people = part.chunk_by(|one, other| one.0 == other.0);
+        let first = people.filter_map(|visits| {
+            // Ids are read at random in memory, so only those of the visits that start together are.
+            let together = visits.iter().take_while(|visit| visit.1 == visits[0].1);
+            together.filter_map(|visit| id(visit.2)).min().map(text_key)
+        });
+        first.collect::<Vec<i64>>()
     });
     let first = Int64Chunked::from_vec(SESSION_KEY.into(), first.concat());
     DataFrame::new(first.len(), vec![first.into_column()])

@@ -5,6 +5,9 @@
 //! over narrow, packed integers. It declares its schema, `explain` shows it by its name, and a test holds it
 //! equal to the plain plan on generated rows.
 //!
+//! The costly steps over many rows run on all cores: [`parts`] splits rows by key and processes the parts side by
+//! side, and `taken` gathers columns. Polars itself has one core inside a node, unless [`on_all_cores`] calls it.
+//!
 //! The streaming engine collects the columns that a kernel reads before it runs. So a plan filters and
 //! selects before it calls one: 16 bytes a row are 80 MB for five million rows.
 
