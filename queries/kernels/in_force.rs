@@ -25,14 +25,15 @@
 use std::hint::black_box;
 
 use polars::prelude::{
-    BinaryChunked, ChunkFull, ChunkTake, Column, DataFrame, DataType, ExplodeOptions, Expr, Field,
-    IntoColumn, JoinArgs, JoinType, LazyFrame, ListBuilderTrait, ListPrimitiveChunkedBuilder,
-    NewChunkedArray, PolarsResult, StringChunked, UInt32Chunked, UInt32Type, by_name, col,
+    BinaryChunked, BinaryChunkedBuilder, ChunkFull, ChunkTake, Column, CompatLevel, DataFrame,
+    DataType, ExplodeOptions, Expr, Field, IntoColumn, IntoSeries, JoinArgs, JoinType,
+    LargeListArray, LazyFrame, ListChunked, NewChunkedArray, PlSmallStr, PolarsResult,
+    StringChunked, UInt32Chunked, by_name, col,
 };
 
 use super::dictionary::Numbers;
-use super::node;
 use super::parts::{Parts, ordered};
+use super::{node, stacked};
 
 /// The columns of values.
 #[derive(Clone, Copy, Debug)]
@@ -136,23 +137,19 @@ fn packed(values: &DataFrame, names: Names) -> PolarsResult<DataFrame> {
         }));
         Ok(())
     })?;
-    let packed = parts.map(|entries| packed_part(&entries));
-    let (ranges, packed): (Vec<u32>, Vec<Vec<u8>>) = packed.into_iter().flatten().unzip();
+    let mut packed = stacked(parts.map(|entries| packed_part(&entries)))?;
     let known = numbers.texts(0);
     let known = known.iter().map(|text| text.as_deref().unwrap_or_default().as_bytes());
-    let (height, texts) = (ranges.len(), known.collect::<Vec<_>>().join(&SEPARATOR));
-    let columns = vec![
-        Column::new(RANGE.into(), ranges),
-        BinaryChunked::from_iter_values(PACKED.into(), packed.into_iter()).into_column(),
-        BinaryChunked::full(TEXTS.into(), texts.as_slice(), height).into_column(),
-    ];
-    DataFrame::new(height, columns)
+    let texts = known.collect::<Vec<_>>().join(&SEPARATOR);
+    let texts = BinaryChunked::full(TEXTS.into(), texts.as_slice(), packed.height());
+    packed.with_column(texts.into_column())?;
+    Ok(packed)
 }
 
 /// The ranges of a part and their packed values.
-fn packed_part(entries: &[Entry]) -> Vec<(u32, Vec<u8>)> {
+fn packed_part(entries: &[Entry]) -> PolarsResult<DataFrame> {
     let ranges = || entries.iter().map(|(key, ..)| range_of(*key));
-    let (Some(first), Some(last)) = (ranges().min(), ranges().max()) else { return Vec::new() };
+    let (first, last) = (ranges().min().unwrap_or_default(), ranges().max().unwrap_or_default());
     let group = |key| (range_of(key) - first) as usize;
     let starts = starts(entries, (last - first) as usize + 1, group);
     let mut by_range = vec![Entry::default(); entries.len()];
@@ -165,12 +162,21 @@ fn packed_part(entries: &[Entry]) -> Vec<(u32, Vec<u8>)> {
     let bounds = (first..).zip(starts.windows(2));
     let own =
         bounds.map(|(range, bounds)| (range, &by_range[bounds[0] as usize..bounds[1] as usize]));
-    own.filter(|(_, own)| !own.is_empty()).map(|(range, own)| (range, packed_range(own))).collect()
+    let mut bytes = Vec::new();
+    let mut ranges = Vec::new();
+    let mut packed = BinaryChunkedBuilder::new(PACKED.into(), starts.len());
+    for (range, own) in own.filter(|(_, own)| !own.is_empty()) {
+        pack_range(own, &mut bytes);
+        ranges.push(range);
+        packed.append_value(&bytes);
+    }
+    let columns = vec![Column::new(RANGE.into(), ranges), packed.finish().into_column()];
+    DataFrame::new_infer_height(columns)
 }
 
-/// The entries of a range as bytes.
-fn packed_range(entries: &[Entry]) -> Vec<u8> {
-    let mut packed = vec![0; STARTS + ENTRY * entries.len()];
+/// Puts the entries of a range into bytes, in place of what was there.
+fn pack_range(entries: &[Entry], packed: &mut Vec<u8>) {
+    packed.resize(STARTS + ENTRY * entries.len(), 0);
     let (of_starts, of_entries) = packed.split_at_mut(STARTS);
     let mut next = starts(entries, SLOTS, slot_of);
     for (bytes, start) in of_starts.as_chunks_mut().0.iter_mut().zip(&next) {
@@ -185,7 +191,6 @@ fn packed_range(entries: &[Entry]) -> Vec<u8> {
         rest[8..].copy_from_slice(&code.to_le_bytes());
         *place += 1;
     }
-    packed
 }
 
 /// Where each group of entries starts if they are in order, and where the last one ends.
@@ -239,17 +244,14 @@ fn unpacked(entry: &[u8; ENTRY]) -> Option<Entry> {
 fn codes(columns: &[Column]) -> PolarsResult<Column> {
     let (keys, times, packed) = (columns[0].i64()?, columns[1].i64()?, columns[2].binary()?);
     let rows = keys.len();
-    let mut lists = ListPrimitiveChunkedBuilder::<UInt32Type>::new(
-        keys.name().clone(),
-        rows,
-        rows + rows / 4,
-        DataType::UInt32,
-    );
+    let mut codes = Vec::with_capacity(rows + rows / 4);
+    let mut ends = Vec::with_capacity(rows + 1);
+    ends.push(0);
     let mut asking = keys.iter().zip(times.iter()).zip(packed.iter()).map(|((key, at), packed)| {
         let entries = key.zip(packed).map_or(&[][..], |(key, packed)| entries_of(packed, key));
         Asking { key: key.unwrap_or_default(), at: at.unwrap_or(i64::MIN), entries }
     });
-    let (mut block, mut own) = (Vec::with_capacity(BLOCK), Vec::new());
+    let mut block = Vec::with_capacity(BLOCK);
     loop {
         block.clear();
         block.extend(asking.by_ref().take(BLOCK));
@@ -260,15 +262,22 @@ fn codes(columns: &[Column]) -> PolarsResult<Column> {
         let first = |row: &Asking<'_>| row.entries.first().map_or(0, |entry| entry[0]);
         black_box(block.iter().map(first).fold(0, |read, byte| read ^ byte));
         for row in &block {
-            own.clear();
-            own.extend(row.codes());
-            if own.is_empty() {
-                own.push(NONE);
+            let start = codes.len();
+            codes.extend(row.codes());
+            if codes.len() == start {
+                codes.push(NONE);
             }
-            lists.append_slice(&own);
+            ends.push(i64::try_from(codes.len()).unwrap_or(i64::MAX));
         }
     }
-    Ok(lists.finish().into_column())
+    let codes = UInt32Chunked::from_vec(PlSmallStr::EMPTY, codes).into_series();
+    let codes = codes.to_arrow(0, CompatLevel::newest());
+    let of = LargeListArray::default_datatype(codes.dtype().clone());
+    let lists = LargeListArray::new(of, ends.try_into()?, codes, None);
+    let mut lists = ListChunked::with_chunk(keys.name().clone(), lists);
+    // No list is empty.
+    lists.set_fast_explode();
+    Ok(lists.into_column())
 }
 
 /// The text of each code, given the codes and the texts.
