@@ -245,8 +245,8 @@ fn codes(columns: &[Column]) -> PolarsResult<Column> {
     let (keys, times, packed) = (columns[0].i64()?, columns[1].i64()?, columns[2].binary()?);
     let rows = keys.len();
     let mut codes = Vec::with_capacity(rows + rows / 4);
-    let mut ends = Vec::with_capacity(rows + 1);
-    ends.push(0);
+    let mut offsets = Vec::with_capacity(rows + 1);
+    offsets.push(0);
     let mut asking = keys.iter().zip(times.iter()).zip(packed.iter()).map(|((key, at), packed)| {
         let entries = key.zip(packed).map_or(&[][..], |(key, packed)| entries_of(packed, key));
         Asking { key: key.unwrap_or_default(), at: at.unwrap_or(i64::MIN), entries }
@@ -267,13 +267,13 @@ fn codes(columns: &[Column]) -> PolarsResult<Column> {
             if codes.len() == start {
                 codes.push(NONE);
             }
-            ends.push(i64::try_from(codes.len()).unwrap_or(i64::MAX));
+            offsets.push(i64::try_from(codes.len()).unwrap_or(i64::MAX));
         }
     }
     let codes = UInt32Chunked::from_vec(PlSmallStr::EMPTY, codes).into_series();
     let codes = codes.to_arrow(0, CompatLevel::newest());
     let of = LargeListArray::default_datatype(codes.dtype().clone());
-    let lists = LargeListArray::new(of, ends.try_into()?, codes, None);
+    let lists = LargeListArray::new(of, offsets.try_into()?, codes, None);
     let mut lists = ListChunked::with_chunk(keys.name().clone(), lists);
     // No list is empty.
     lists.set_fast_explode();
