@@ -11,12 +11,10 @@
 //! 1        B      09:10   incoming    4, of another line
 //! ```
 
-use std::sync::Arc;
+use polars::prelude::{ChunkAgg, Column, DataType, LazyFrame};
 
-use polars::prelude::{ChunkAgg, Column, DataType, LazyFrame, Schema};
-
-use super::gaps::{By, Message, beside, sort, split, truths};
-use super::{named, on_all_cores, stacked};
+use super::gaps::{By, Message, Turns};
+use super::named;
 
 /// The column of the end of an episode in microseconds, Int64.
 pub const CLOSED: &str = "closed";
@@ -44,42 +42,21 @@ pub fn episodes(
     brought: Vec<&'static str>,
 ) -> LazyFrame {
     let name = format!("episodes of waiting: {by:?} {incoming} {give_up} {brought:?}");
-    let of_messages = brought.clone();
-    let declared = move |given: &Schema| {
-        let own = [
-            (CLOSED, DataType::Int64),
-            (IS_ANSWERED, DataType::Boolean),
-            (LATEST, DataType::Int64),
-        ];
-        let brought = of_messages.iter().filter_map(|name| Some((*name, given.get(name)?.clone())));
-        let mut schema = Schema::default();
-        for (name, of) in own.into_iter().chain(brought) {
-            schema.with_column(name.into(), of);
-        }
-        Arc::new(schema)
-    };
-    named(messages, name, declared, move |messages| {
-        let instants = messages.column(by.at)?.to_physical_repr();
-        let latest = instants.i64()?.max().unwrap_or_default();
-        let is_incoming = truths(&messages, incoming)?;
-        let ids = messages.column(by.id)?.str()?.clone();
-        let parts = split(&messages, by)?;
-        let mut brought = messages.select(brought.iter().copied())?;
-        // Frees the input before there is a result.
-        drop((messages, instants));
-        on_all_cores(|| brought.rechunk_mut_par());
-        let parts = parts.map(|mut messages| {
-            sort(&mut messages, &ids);
-            let Found { rows, closed, is_answered } = of_part(&messages, &is_incoming, give_up);
+    let own =
+        [(CLOSED, DataType::Int64), (IS_ANSWERED, DataType::Boolean), (LATEST, DataType::Int64)];
+    let (messages, turns) = Turns::without_ids(messages, by, incoming, brought);
+    named(messages, name, turns.declared(own), move |messages| {
+        let latest = messages.column(by.at)?.to_physical_repr().i64()?.max().unwrap_or_default();
+        turns.find(messages, &|messages: &[Message], is_incoming: &[bool]| {
+            let Found { rows, closed, is_answered } = of_part(messages, is_incoming, give_up);
             let latest = vec![latest; rows.len()];
             let ends = vec![
                 Column::new(CLOSED.into(), closed),
                 Column::new(IS_ANSWERED.into(), is_answered),
                 Column::new(LATEST.into(), latest),
             ];
-            beside(ends, &brought, rows)
-        });
-        stacked(parts)
+            (ends, rows)
+        })
     })
 }
 
@@ -164,28 +141,36 @@ mod tests {
             let copy = |row: usize| i64::try_from(row / messages.len().max(1)).unwrap() * 100;
             let person = |row: usize| all[row].0.map(|person| person + copy(row));
             let id = |row: usize| format!("wamid.{:06}", row * 7_919 % 1_000_003);
+            let number = |row: usize| i64::try_from(row).unwrap();
+            // Some messages of one turn differ in it.
+            let kind = |row: usize| number(row / 3 % 2);
             let rows = df![
-                "row" => (0..all.len()).map(|row| u32::try_from(row).unwrap()).collect::<Vec<_>>(),
+                "row" => (0..all.len()).map(number).collect::<Vec<_>>(),
+                "kind" => (0..all.len()).map(kind).collect::<Vec<_>>(),
                 "person" => (0..all.len()).map(person).collect::<Vec<_>>(),
                 "line" => all.iter().map(|row| row.1).collect::<Vec<_>>(),
                 "at" => all.iter().map(|row| row.2).collect::<Vec<_>>(),
                 "id" => (0..all.len()).map(id).collect::<Vec<_>>(),
                 "incoming" => all.iter().map(|row| row.3).collect::<Vec<_>>(),
             ];
-            let found = episodes(rows.unwrap().lazy(), BY, "incoming", give_up, vec!["row"]);
-            let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
-            let numbers = |name: &str| -> Vec<i64> {
-                let column = found.column(name).unwrap().cast(&DataType::Int64).unwrap();
-                column.i64().unwrap().iter().flatten().collect()
+            let rows = rows.unwrap().lazy();
+            // Ids are collected for some people only, unless they are brought.
+            let found = |brought: &'static str| {
+                let found = episodes(rows.clone(), BY, "incoming", give_up, vec![brought]);
+                let found = found.collect_with_engine(Engine::Streaming).unwrap().unwrap_single();
+                let numbers = |name: &str| -> Vec<i64> {
+                    found.column(name).unwrap().i64().unwrap().iter().flatten().collect()
+                };
+                let latest = all.iter().map(|row| row.2).max();
+                assert!(numbers(LATEST).iter().all(|at| Some(*at) == latest));
+                let answered = found.column(IS_ANSWERED).unwrap().bool().unwrap().clone();
+                let ends = numbers(CLOSED).into_iter().zip(answered.iter().flatten());
+                let found = numbers(brought).into_iter().zip(ends);
+                let mut found: Vec<_> =
+                    found.map(|(brought, (closed, answered))| (brought, closed, answered)).collect();
+                found.sort_unstable();
+                found
             };
-            let answered = found.column(IS_ANSWERED).unwrap().bool().unwrap().clone();
-            let mut answered: Vec<(i64, i64, bool)> = numbers("row")
-                .into_iter()
-                .zip(numbers(CLOSED))
-                .zip(answered.iter().flatten())
-                .map(|((row, closed), is_answered)| (row, closed, is_answered))
-                .collect();
-            answered.sort_unstable();
 
             // What follows each message in its turn.
             let turn = |row: usize| (person(row), all[row].1, all[row].2, id(row));
@@ -215,12 +200,16 @@ mod tests {
                 }
                 let answer = next(last).map(|answer| all[answer].2);
                 let closed = answer.unwrap_or(all[in_turn[last]].2 + give_up);
-                expected.push((i64::try_from(*row).unwrap(), closed, answer.is_some()));
+                expected.push((*row, closed, answer.is_some()));
             }
-            expected.sort_unstable();
-            prop_assert_eq!(answered, expected);
-            let latest = all.iter().map(|row| row.2).max();
-            prop_assert!(numbers(LATEST).iter().all(|at| Some(*at) == latest));
+            let expected = |brought: &dyn Fn(usize) -> i64| {
+                let rows = expected.iter().map(|(row, closed, answered)| (brought(*row), *closed, *answered));
+                let mut rows: Vec<_> = rows.collect();
+                rows.sort_unstable();
+                rows
+            };
+            prop_assert_eq!(found("row"), expected(&number));
+            prop_assert_eq!(found("kind"), expected(&kind));
         }
     }
 }

@@ -22,13 +22,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use polars::prelude::{
-    BooleanChunked, Column, DataFrame, DataType, Field, IdxCa, IntoColumn, IntoLazy, LazyFrame,
-    NamedFrom, NewChunkedArray, PolarsResult, Schema, Series, StringChunked, col, lit,
+    BooleanChunked, Column, DataFrame, DataType, Expr, Field, IdxCa, IntoColumn, IntoLazy,
+    LazyFrame, NamedFrom, NewChunkedArray, PolarsResult, Schema, SchemaRef, Series, StringChunked,
+    by_name, col, lit,
 };
 
 use super::dictionary::Numbers;
 use super::parts::Parts;
-use super::{adding, named, on_all_cores, stacked};
+use super::{adding, collected, named, on_all_cores, stacked};
 
 /// The column of the microseconds since the previous message, Int64.
 pub const GAP: &str = "gap";
@@ -85,12 +86,12 @@ fn between(
     brought: &'static [&'static str],
     counts: fn(bool, bool) -> bool,
 ) -> LazyFrame {
-    gaps_of(messages, by, name, brought, move |messages| {
-        let asked = truths(messages, asked)?;
-        let asked = move |message: &Message| asked[message.row as usize];
-        let counts =
-            move |before: &Message, message: &Message| counts(asked(before), asked(message));
-        let find: Find = Box::new(move |messages: &[Message]| gaps(messages, &counts));
+    let (messages, turns) = Turns::without_ids(messages, by, asked, brought.to_vec());
+    gaps_of(messages, turns, name, move |_| {
+        let find: Find = Box::new(move |messages: &[Message], asked: &[bool]| {
+            let asked = |message: &Message| asked[message.row as usize];
+            gaps(messages, |before, message| counts(asked(before), asked(message)))
+        });
         Ok(find)
     })
 }
@@ -135,10 +136,9 @@ pub fn close_in_runs_of_alike(
         if found.unclear.is_empty() {
             return Ok(messages);
         }
-        let people = lit(Series::new(by.person.into(), &found.unclear)).implode(true);
-        let is_unclear = col(by.person).is_in(people, false).fill_null(lit(false));
+        let is_unclear = of_people(by, &found.unclear);
         let unclear = with_ids.clone().filter(is_unclear.clone());
-        let mut unclear = super::collected(unclear)?;
+        let mut unclear = collected(unclear)?;
         let ids = unclear.column(by.id)?.str()?.clone();
         let found = close(&unclear, by, asked, most, Some(&ids))?;
         unclear.with_column(found.column(named))?;
@@ -162,56 +162,118 @@ pub fn before_sessions(
     brought: &'static [&'static str],
 ) -> LazyFrame {
     let name = format!("gaps between sessions: {by:?} {written:?} {asked} {brought:?}");
-    gaps_of(sessions, by, name, brought, move |sessions| {
-        let is_asked = truths(sessions, asked)?;
+    let turns = Turns { by, asked, brought: brought.to_vec(), with_ids: None };
+    gaps_of(sessions, turns, name, move |sessions| {
         let [first, last] = written.map(|column| instants(sessions, column));
         let written = [first?, last?];
-        let find: Find =
-            Box::new(move |sessions: &[Message]| gaps_of_sessions(sessions, &is_asked, &written));
+        let find: Find = Box::new(move |sessions: &[Message], asked: &[bool]| {
+            gaps_of_sessions(sessions, asked, &written)
+        });
         Ok(find)
     })
 }
 
-/// Finds gaps in sorted rows.
-type Find = Box<dyn Fn(&[Message]) -> Found + Send + Sync>;
+/// Finds gaps in sorted rows, given which rows are asked about.
+type Find = Box<dyn Fn(&[Message], &[bool]) -> Found + Send + Sync>;
 
 /// A node that finds gaps in rows, sorted in parts.
-fn gaps_of<F>(
-    rows: LazyFrame,
-    by: By,
-    name: String,
-    brought: &'static [&'static str],
-    find: F,
-) -> LazyFrame
+fn gaps_of<F>(rows: LazyFrame, turns: Turns, name: String, find: F) -> LazyFrame
 where
     F: Fn(&DataFrame) -> PolarsResult<Find> + Send + Sync + 'static,
 {
-    let declared = move |given: &Schema| {
-        let own = [GAP, LONGEST_BEFORE].map(|name| (name, DataType::Int64));
-        let brought = brought.iter().filter_map(|name| Some((*name, given.get(name)?.clone())));
-        let mut schema = Schema::default();
-        for (name, of) in own.into_iter().chain(brought) {
-            schema.with_column(name.into(), of);
-        }
-        Arc::new(schema)
-    };
-    let kernel = move |rows: DataFrame| {
+    let own = [GAP, LONGEST_BEFORE].map(|name| (name, DataType::Int64));
+    let declared = turns.declared(own);
+    named(rows, name, declared, move |rows: DataFrame| {
         let find = find(&rows)?;
-        let ids = rows.column(by.id)?.str()?.clone();
-        let parts = split(&rows, by)?;
-        let mut brought = rows.select(brought.iter().copied())?;
-        drop(rows);
-        on_all_cores(|| brought.rechunk_mut_par());
-        let parts = parts.map(|mut rows| {
-            sort(&mut rows, &ids);
-            let found = find(&rows);
+        turns.find(rows, &|rows: &[Message], asked: &[bool]| {
+            let found = find(rows, asked);
             let gaps = [(GAP, found.gaps), (LONGEST_BEFORE, found.longest)];
             let gaps = gaps.map(|(name, gaps)| Column::new(name.into(), gaps));
-            beside(gaps.into(), &brought, found.rows)
+            (gaps.into(), found.rows)
+        })
+    })
+}
+
+/// What a node reads of messages in the order of [`By`]. A turn is a person, a line and an instant.
+pub(super) struct Turns {
+    by: By,
+    /// The column of booleans that says which messages are asked about.
+    asked: &'static str,
+    /// The columns that the result has of messages that are asked about.
+    brought: Vec<&'static str>,
+    /// The messages with their ids, if the node's input has none.
+    with_ids: Option<LazyFrame>,
+}
+
+impl Turns {
+    /// Messages without ids, if the result has none. Ids are long, and only order messages of one turn. So they are
+    /// collected for the people who have messages of one turn that differ in what is read of them.
+    pub(super) fn without_ids(
+        messages: LazyFrame,
+        by: By,
+        asked: &'static str,
+        brought: Vec<&'static str>,
+    ) -> (LazyFrame, Self) {
+        let (messages, with_ids) = if brought.contains(&by.id) {
+            (messages, None)
+        } else {
+            (messages.clone().drop(by_name([by.id], true, false)), Some(messages))
+        };
+        (messages, Self { by, asked, brought, with_ids })
+    }
+
+    /// The schema of a node's `own` columns and those that it brings.
+    pub(super) fn declared<const N: usize>(
+        &self,
+        own: [(&'static str, DataType); N],
+    ) -> impl Fn(&Schema) -> SchemaRef + use<N> {
+        let names = self.brought.clone();
+        move |given| {
+            let brought = names.iter().filter_map(|name| Some((*name, given.get(name)?.clone())));
+            let mut schema = Schema::default();
+            for (name, of) in own.iter().cloned().chain(brought) {
+                schema.with_column(name.into(), of);
+            }
+            Arc::new(schema)
+        }
+    }
+
+    /// What `find` returns for the sorted messages of parts, given which rows are asked about: columns and the
+    /// rows whose columns are brought beside them.
+    pub(super) fn find<F>(&self, messages: DataFrame, find: &F) -> PolarsResult<DataFrame>
+    where
+        F: Fn(&[Message], &[bool]) -> (Vec<Column>, Vec<u32>) + Send + Sync,
+    {
+        let by = self.by;
+        let asked = truths(&messages, self.asked)?;
+        let ids = match self.with_ids {
+            None => Some(messages.column(by.id)?.str()?.clone()),
+            Some(_) => None,
+        };
+        let parts = split(&messages, by)?;
+        let mut brought = messages.select(self.brought.iter().copied())?;
+        // Frees the input before there is a result.
+        drop(messages);
+        on_all_cores(|| brought.rechunk_mut_par());
+        let differ = |one: &Message, next: &Message| {
+            let [one, next] = [one, next].map(|message| message.row as usize);
+            let are_told_apart = |column: &Column| column.get(one).ok() != column.get(next).ok();
+            asked[one] != asked[next] || asked[one] && brought.columns().iter().any(are_told_apart)
+        };
+        let parts = parts.map(|mut messages| {
+            let unclear = sorted(&mut messages, ids.as_ref(), differ);
+            let (found, rows) = find(&messages, &asked);
+            (beside(found, &brought, rows), unclear)
         });
-        stacked(parts)
-    };
-    named(rows, name, declared, kernel)
+        let (found, unclear): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let (mut found, unclear) = (stacked(found)?, unclear.concat());
+        if let Some(with_ids) = self.with_ids.as_ref().filter(|_| !unclear.is_empty()) {
+            let with_ids = collected(with_ids.clone().filter(of_people(by, &unclear)))?;
+            let turns = Self { brought: self.brought.clone(), with_ids: None, ..*self };
+            found.vstack_mut_owned(turns.find(with_ids, find)?)?;
+        }
+        Ok(found)
+    }
 }
 
 pub(super) fn truths(rows: &DataFrame, column: &str) -> PolarsResult<Vec<bool>> {
@@ -255,16 +317,34 @@ pub(super) fn split(messages: &DataFrame, by: By) -> PolarsResult<Parts<Message>
 }
 
 /// Columns of found rows, with those `brought` by their places beside them. The frame that brings is one chunk.
-pub(super) fn beside(
-    mut found: Vec<Column>,
-    brought: &DataFrame,
-    rows: Vec<u32>,
-) -> PolarsResult<DataFrame> {
+fn beside(mut found: Vec<Column>, brought: &DataFrame, rows: Vec<u32>) -> PolarsResult<DataFrame> {
     let rows = IdxCa::from_vec("row".into(), rows);
     for column in brought.columns() {
         found.push(column.take(&rows)?);
     }
     DataFrame::new(rows.len(), found)
+}
+
+/// Sorts messages, those of one turn by their ids. Without ids, people who have messages of one turn that `differ`
+/// are returned, and their messages removed.
+fn sorted(
+    messages: &mut Vec<Message>,
+    ids: Option<&StringChunked>,
+    differ: impl Fn(&Message, &Message) -> bool,
+) -> Vec<i64> {
+    if let Some(ids) = ids {
+        sort(messages, ids);
+        return Vec::new();
+    }
+    messages.sort_unstable();
+    let differing = |[one, next]: &&[Message; 2]| one.turn() == next.turn() && differ(one, next);
+    let mut unclear: Vec<i64> =
+        pairs(messages).filter(differing).map(|[one, _]| one.person).collect();
+    unclear.dedup();
+    if !unclear.is_empty() {
+        messages.retain(|message| unclear.binary_search(&message.person).is_err());
+    }
+    unclear
 }
 
 pub(super) fn sort(messages: &mut [Message], ids: &StringChunked) {
@@ -336,21 +416,12 @@ fn close(
         let gap = message.at.saturating_sub(before.at);
         before.line == message.line && gap <= most && is_asked(before) && is_asked(message)
     };
-    let is_mixed =
-        |[one, next]: &&[Message; 2]| one.turn() == next.turn() && is_asked(one) != is_asked(next);
+    let differ = |one: &Message, next: &Message| is_asked(one) != is_asked(next);
     let parts = split(messages, by)?.map(|mut rows| {
-        match ids {
-            Some(ids) => sort(&mut rows, ids),
-            None => rows.sort_unstable(),
-        }
-        let (mut close, mut unclear) = (Vec::new(), Vec::new());
-        for of_person in rows.chunk_by(|one, next| one.person == next.person) {
-            let mixed = if ids.is_some() { None } else { pairs(of_person).find(is_mixed) };
-            match mixed {
-                Some([one, _]) => unclear.push(one.person),
-                None => close.extend(pairs(of_person).filter(is_close).map(|[_, next]| next.row)),
-            }
-        }
+        let unclear = sorted(&mut rows, ids, differ);
+        let is_of_person = |[one, next]: &&[Message; 2]| one.person == next.person;
+        let pairs = pairs(&rows).filter(is_of_person).filter(is_close);
+        let close: Vec<u32> = pairs.map(|[_, next]| next.row).collect();
         (close, unclear)
     });
     let mut found = Close { rows: vec![false; messages.height()], unclear: Vec::new() };
@@ -361,6 +432,12 @@ fn close(
         found.unclear.extend(unclear);
     }
     Ok(found)
+}
+
+/// Predicate: a message is of one of the people.
+fn of_people(by: By, people: &[i64]) -> Expr {
+    let people = lit(Series::new(by.person.into(), people)).implode(true);
+    col(by.person).is_in(people, false).fill_null(lit(false))
 }
 
 /// Each message with the one before it.
@@ -451,7 +528,7 @@ mod tests {
             let rows = rows.unwrap().lazy().with_column(col("at").cast(instant()));
 
             let before = |column: &str| col(column).shift(lit(1));
-            let micros = |at: polars::prelude::Expr| at.cast(DataType::Int64);
+            let micros = |at: Expr| at.cast(DataType::Int64);
             let same = col("person").eq(before("person")).and(col("line").eq_missing(before("line")));
             let gap = micros(col("at")) - micros(before("at"));
             let expected = rows
