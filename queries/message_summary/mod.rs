@@ -11,6 +11,7 @@ pub use wabalake_data::tables::message_summaries::RECEIVED;
 use wabalake_data::tables::messages::{self, COUNTRY, CREATED_AT, LINE, MESSAGE_TYPE, WABA_ID};
 use wabalake_data::tables::{audience_tags, message_summaries, session_summaries, sessions};
 
+use crate::kernels::groups::Groups;
 use crate::query::lines;
 use crate::query::prelude::*;
 use crate::query::time::Clock;
@@ -97,8 +98,8 @@ impl Query for MessageSummary {
         let date = Clock::Day.start(col(CREATED_AT), params.days.timezone());
         let messages = messages.with_columns([date.alias(DATE), col(LINE).alias(WA_PHONE_NUMBER)]);
         let by_day = [DATE, WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE].map(col);
-        let days = messages.group_by(by_day).agg(message_counts());
-
+        let texts = [WABA_ID, WA_PHONE_NUMBER, COUNTRY, MESSAGE_TYPE];
+        let days = Groups::of(messages, by_day).texts(texts).agg(message_counts());
         lines::named(days, WA_PHONE_NUMBER, "display_name", tables)
     }
 
