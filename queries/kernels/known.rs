@@ -35,12 +35,13 @@ where
         Arc::new(schema)
     };
     Ok(named(both, name, without_mark, move |both| {
-        let (known, rows) = parted(&both)?;
+        let (known, rows) = parted(both)?;
         kernel(known, rows)
     }))
 }
 
-fn parted(both: &DataFrame) -> PolarsResult<(DataFrame, DataFrame)> {
+/// The known rows and the others. What each have in place of the others' columns is freed with the frame.
+fn parted(both: DataFrame) -> PolarsResult<(DataFrame, DataFrame)> {
     let marks = both.column(IS_KNOWN)?;
     let count = marks.len() - marks.null_count();
     let start = i64::try_from(count).unwrap_or(i64::MAX);
