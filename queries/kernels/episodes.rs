@@ -33,7 +33,8 @@ pub const LATEST: &str = "latest";
 /// without a person is of no episode, but may have the latest instant.
 ///
 /// The result has the columns [`CLOSED`], [`IS_ANSWERED`], [`LATEST`], and those of its first message that an
-/// episode brings, in the order of people, lines and instants.
+/// episode brings, in the order of people, lines and instants, except that people of whose messages ids are
+/// [collected](Turns::without_ids) come last.
 pub fn episodes(
     messages: LazyFrame,
     by: By,

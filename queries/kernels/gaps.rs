@@ -55,7 +55,8 @@ pub struct By {
 /// its person and line.
 ///
 /// `asked` is a column of booleans; other messages only end gaps. The result has the columns [`GAP`],
-/// [`LONGEST_BEFORE`] and those of the message that it brings, in the order of people, lines and instants.
+/// [`LONGEST_BEFORE`] and those of the message that it brings, in the order of people, lines and instants,
+/// except that people of whose messages ids are [collected](Turns::without_ids) come last.
 pub fn before(
     messages: LazyFrame,
     by: By,
@@ -239,7 +240,7 @@ impl Turns {
     }
 
     /// What `find` returns for the sorted messages of parts, given which rows are asked about: columns and the
-    /// rows whose columns are brought beside them.
+    /// rows whose columns are brought beside them. People of whose messages ids are collected come last.
     pub(super) fn find<F>(&self, messages: DataFrame, find: &F) -> PolarsResult<DataFrame>
     where
         F: Fn(&[Message], &[bool]) -> (Vec<Column>, Vec<u32>) + Send + Sync,

@@ -40,7 +40,7 @@ where
     }))
 }
 
-/// The known rows and the others. What each have in place of the others' columns is freed with the frame.
+/// The known rows and the others. The nulls that each have in place of the others' columns are freed with the frame.
 fn parted(both: DataFrame) -> PolarsResult<(DataFrame, DataFrame)> {
     let marks = both.column(IS_KNOWN)?;
     let count = marks.len() - marks.null_count();
