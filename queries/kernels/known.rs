@@ -35,13 +35,12 @@ where
         Arc::new(schema)
     };
     Ok(named(both, name, without_mark, move |both| {
-        let (known, rows) = parted(both)?;
+        let (known, rows) = parted(&both)?;
         kernel(known, rows)
     }))
 }
 
-/// The known rows and the others. The nulls that each have in place of the others' columns are freed with the frame.
-fn parted(both: DataFrame) -> PolarsResult<(DataFrame, DataFrame)> {
+fn parted(both: &DataFrame) -> PolarsResult<(DataFrame, DataFrame)> {
     let marks = both.column(IS_KNOWN)?;
     let count = marks.len() - marks.null_count();
     let start = i64::try_from(count).unwrap_or(i64::MAX);

@@ -13,7 +13,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use polars::prelude::{Column, DataFrame, Expr, IdxSize, LazyFrame, PlHashMap, PolarsResult, col};
+use polars::prelude::{DataFrame, Expr, IdxSize, LazyFrame, PlHashMap, PolarsResult, col};
 
 use super::known::with_known;
 use super::parts::Parts;
@@ -36,23 +36,18 @@ pub fn matched(
 ) -> PolarsResult<LazyFrame> {
     let own: Vec<Expr> = [&[key][..], brought].concat().into_iter().map(col).collect();
     let name = format!("known rows of a key: {key} {brought:?}");
-    with_known(rows, known.select(own), name, move |known, rows| joined(known, rows, key, brought))
+    with_known(rows, known.select(own), name, move |known, rows| joined(&known, rows, key, brought))
 }
 
 fn joined(
-    mut known: DataFrame,
+    known: &DataFrame,
     mut rows: DataFrame,
     key: &str,
     brought: &[&str],
 ) -> PolarsResult<DataFrame> {
-    let places = places_of(&known, &rows, key)?;
+    let places = places_of(known, &rows, key)?;
     let place = |row: usize| Some(places[row].load(Relaxed)).filter(|place| *place != NOWHERE);
-    known = known.select(brought.iter().copied())?;
-    // The rows have nulls where the known ones have these columns.
-    for column in known.columns() {
-        let none = Column::full_null(column.name().clone(), rows.height(), column.dtype());
-        rows.with_column(none)?;
-    }
+    let known = known.select(brought.iter().copied())?;
     for column in taken(known, rows.height(), place)?.into_columns() {
         rows.with_column(column)?;
     }
