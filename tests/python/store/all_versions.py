@@ -2,7 +2,8 @@
 
     all_versions.py ENDPOINT BUCKET keep             has the bucket keep versions
     all_versions.py ENDPOINT BUCKET create           creates a bucket whose objects can be locked
-    all_versions.py ENDPOINT BUCKET save FOLDER      writes each version to a file, and lists delete markers
+    all_versions.py ENDPOINT BUCKET save FOLDER [PREFIX]
+                                                     writes each version to a file, and lists delete markers
     all_versions.py ENDPOINT BUCKET hold KEY on|off  locks the newest version of an object, or releases all of them
 """
 
@@ -18,13 +19,13 @@ def entries(client, bucket, kind, prefix=""):
         yield from page.get(kind, ())
 
 
-def save(client, bucket, folder):
-    for number, entry in enumerate(entries(client, bucket, "Versions")):
+def save(client, bucket, folder, prefix=""):
+    for number, entry in enumerate(entries(client, bucket, "Versions", prefix)):
         asked = {"Key": entry["Key"], "VersionId": entry["VersionId"]}
         body = client.get_object(Bucket=bucket, **asked)["Body"].read()
         (Path(folder) / f"{number:06}").write_bytes(body)
         (Path(folder) / f"{number:06}.json").write_text(json.dumps({**asked, "is_latest": entry["IsLatest"]}))
-    print(json.dumps([entry["Key"] for entry in entries(client, bucket, "DeleteMarkers")]))
+    print(json.dumps([entry["Key"] for entry in entries(client, bucket, "DeleteMarkers", prefix)]))
 
 
 def hold(client, bucket, key, switch):
